@@ -69,8 +69,11 @@ export interface Sealpost extends AsyncDisposable {
 /** The inside of an instance: for the server, the Worker, the command line and tests. The package does not export it. */
 interface SealpostInternals {
   readonly services: Services;
-  /** Migrates the database and checks the keys, without starting the worker. */
-  prepare(): Promise<void>;
+  /**
+   * Migrates the database and checks the keys, without starting the worker.
+   * @param beforePlugins runs after the migrations, before plugins start.
+   */
+  prepare(beforePlugins?: () => Promise<void>): Promise<void>;
   /**
    * Starts the worker of this process, once.
    * @returns a promise that settles when the worker ends: at shutdown, or when it cannot work.
@@ -158,9 +161,9 @@ function createInternals(
   let working = Promise.resolve();
   return {
     services,
-    async prepare() {
+    async prepare(beforePlugins) {
       if (isPrepared) return;
-      await services.start();
+      await services.start(beforePlugins);
       isPrepared = true;
     },
     startWorker() {

@@ -5,7 +5,7 @@ import { createPasswords } from "./access/passwords.ts";
 import { type RekeyResult, rekey } from "./access/rekey.ts";
 import { createReroutes } from "./access/reroutes.ts";
 import { type AccessServices, createAccessServices } from "./access/services.ts";
-import type { Database, Migration } from "./contracts/database.ts";
+import type { Database } from "./contracts/database.ts";
 import type { HttpClient } from "./contracts/http-client.ts";
 import type { PasswordCost, Platform, Scrypt } from "./contracts/platform.ts";
 import type { DrainBounds, Plugin } from "./contracts/plugin/definition.ts";
@@ -137,8 +137,11 @@ export interface Services
   readonly drain: Drain;
   /** Resolves when background work, such as event handlers, is done, and after five seconds at the latest. */
   settled(): Promise<void>;
-  /** Migrates, checks the keys and reads the token secret. Call it before the first request. */
-  start(): Promise<void>;
+  /**
+   * Migrates, checks the keys and reads the token secret. Call it before the first request.
+   * @param beforePlugins runs after the migrations, before plugins start.
+   */
+  start(beforePlugins?: () => Promise<void>): Promise<void>;
   /** @throws {SealpostError} `database_unavailable` if the database is unreachable or the keys do not fit it. */
   checkReady(): Promise<void>;
   /** For `GET /system/doctor` and the command line. */
@@ -216,8 +219,8 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
       if (!isSource(wake)) return;
       await Promise.all([createWorker().run(wake, { signal, deliveriesAborted }), plugins.work.run(signal)]);
     },
-    async start() {
-      await prepare({ ...shared, secrets, migrations: [...MIGRATIONS, ...pluginSet.migrations] });
+    async start(beforePlugins) {
+      await prepare({ ...shared, secrets, beforePlugins, plugins: pluginSet });
       await plugins.start();
     },
     checkReady: () => checkKeys(secrets),
@@ -240,13 +243,15 @@ async function prepare(deps: {
   readonly database: Database;
   readonly platform: Platform;
   readonly secrets: InstanceSecrets;
-  readonly migrations: readonly Migration[];
-  readonly dueTimes: PluginSet["dueTimes"];
+  readonly plugins: Pick<PluginSet, "migrations" | "dueTimes">;
+  readonly beforePlugins: (() => Promise<void>) | undefined;
 }): Promise<void> {
-  const { database, platform, secrets, migrations, dueTimes } = deps;
-  const selects = [...secrets.selects(), selectHeld(database, dueTimes)] as const;
+  const { database, platform, secrets, plugins, beforePlugins } = deps;
+  const migrations = [...MIGRATIONS, ...plugins.migrations];
+  const selects = [...secrets.selects(), selectHeld(database, plugins.dueTimes)] as const;
   const [keyIds, rows, [waiting]] = await migrateAndRead(database, migrations, selects, platform);
   await secrets.start([keyIds, rows]);
+  await beforePlugins?.();
   const held = waiting?.held ?? 0;
   if (held === 0) return;
   log.warning("{held} queued messages are held, as after a restore: queue release sends them", { held });

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { orAborted } from "../async/abort.ts";
-import type { WriteStatement } from "../contracts/database.ts";
+import type { Database } from "../contracts/database.ts";
 import type { DrainBounds, PluginInstance } from "../contracts/plugin/definition.ts";
 import type { Epoch } from "../storage/epoch.ts";
 import type { RunInBackground } from "./background.ts";
@@ -30,8 +30,11 @@ export interface PluginWork {
    * @param now the same.
    */
   nextAt(now: number): Promise<number>;
-  /** Returns the statements that end the leases of a process that has ended. Only for the only worker of a database. */
-  abandonLeases(): readonly WriteStatement[];
+  /**
+   * Ends the leases of a process that has ended. Only for the only worker of a database, before it starts the plugins.
+   * Never rejects: where it fails, the leases expire.
+   */
+  abandonLeases(): Promise<void>;
   /** Starts a drain soon, if {@link PluginWork.run} runs in this process or an invocation of a Worker can drain. */
   wake(): void;
   /** Drains at every wake, and every few seconds, until the signal is aborted and the drains have ended. */
@@ -42,32 +45,35 @@ export interface PluginWork {
 
 /** The work of plugins depends on these. */
 export interface PluginWorkDeps {
+  readonly database: Pick<Database, "commit">;
   readonly epoch: Pick<Epoch, "run">;
   readonly background: RunInBackground;
   /** Drains in the current invocation of a Worker. Elsewhere the worker of the process does it. */
   readonly drainLater: () => Promise<void>;
 }
 
-export function createPluginWork({ epoch, background, drainLater }: PluginWorkDeps): PluginWork {
-  const workers: (Omit<WorkInstance, "drain"> & { readonly plugin: string; readonly work: DrainWork })[] = [];
-  let drainsInFlight = 0;
+export function createPluginWork(deps: PluginWorkDeps): PluginWork {
+  const { database, epoch, background, drainLater } = deps;
+  const workers: { readonly plugin: string; readonly instance: WorkInstance }[] = [];
+  const drains = new Set<Pick<DrainBounds, "timeLeftMs">>();
   let woken: PromiseWithResolvers<void> | null = null;
 
   const drain: DrainWork = async (bounds) => {
-    const drains = workers.map(({ plugin, work }) =>
+    const works = workers.map(({ plugin, instance }) =>
       // A unit of work of its own: it must not depend on the request that woke it.
       epoch
-        .run(() => work(bounds))
+        .run(async () => instance.drain?.(bounds))
         .catch((error) => log.error("Plugin {plugin} could not do its work: {error}", { plugin, error })),
     );
-    drainsInFlight++;
-    await Promise.all(drains);
-    drainsInFlight--;
+    const own = { timeLeftMs: bounds.timeLeftMs };
+    drains.add(own);
+    await Promise.all(works);
+    drains.delete(own);
   };
 
   return {
-    add(plugin, { drain: work, ...rest }) {
-      if (work) workers.push({ plugin, work, ...rest });
+    add(plugin, instance) {
+      if (instance.drain) workers.push({ plugin, instance });
     },
 
     get plugins() {
@@ -75,16 +81,27 @@ export function createPluginWork({ epoch, background, drainLater }: PluginWorkDe
     },
 
     async nextAt(now) {
-      if (drainsInFlight > 0) return now + SWEEP_MS;
-      const times = workers.map(async ({ nextDueAt }) => {
-        if (nextDueAt === undefined) return now + UNKNOWN_DUE_MS;
-        const dueAt = await epoch.run(nextDueAt);
+      // One that goes on after its time may never end.
+      if ([...drains].some(({ timeLeftMs }) => timeLeftMs() > 0)) return now + SWEEP_MS;
+      const times = workers.map(async ({ instance }) => {
+        if (instance.nextDueAt === undefined) return now + UNKNOWN_DUE_MS;
+        const dueAt = await epoch.run(async () => (await instance.nextDueAt?.()) ?? null);
         return dueAt === null ? Number.POSITIVE_INFINITY : Math.max(dueAt.getTime(), now + SWEEP_MS);
       });
       return Math.min(...(await Promise.all(times)));
     },
 
-    abandonLeases: () => workers.flatMap((one) => one.abandonLeases?.() ?? []),
+    async abandonLeases() {
+      for (const { plugin, instance } of workers) {
+        try {
+          // A commit each, so that one that fails affects no other.
+          const statements = instance.abandonLeases?.() ?? [];
+          if (statements.length > 0) await database.commit([...statements]);
+        } catch (error) {
+          log.error("Plugin {plugin} could not end its leases: {error}", { plugin, error });
+        }
+      }
+    },
 
     wake() {
       woken?.resolve();

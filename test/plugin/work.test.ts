@@ -1,13 +1,20 @@
-import { expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
+import { configure, type LogRecord, reset } from "@logtape/logtape";
+import type { Database } from "../../src/contracts/database.ts";
 import { createPluginWork } from "../../src/plugin/work.ts";
+import { testInstance } from "../fixtures/instance.ts";
+
+afterEach(reset);
 
 const NOW = Date.UTC(2026, 5, 1);
 const drain = async () => undefined;
 const nothing = async (): Promise<Date | null> => null;
 const due = (seconds: number) => async (): Promise<Date | null> => new Date(NOW + seconds * 1_000);
 
-function pluginWork() {
+function pluginWork(database?: Database) {
+  const commit = () => Promise.reject(new Error("It commits nothing"));
   return createPluginWork({
+    database: database ?? { commit },
     epoch: { run: (work) => work() },
     background: () => undefined,
     drainLater: async () => undefined,
@@ -36,6 +43,65 @@ test("the next work is due soon while a drain is under way, because the object m
   end.resolve();
   await drained;
   expect((await work.nextAt(NOW)) - NOW).toBe(30_000);
+});
+
+test("a drain that goes on after its time keeps no object awake", async () => {
+  const work = pluginWork();
+  work.add("hangs", { drain: () => new Promise(() => undefined), nextDueAt: nothing });
+  let timeLeftMs = 1_000;
+  const bounds = { signal: AbortSignal.timeout(1_000), timeLeftMs: () => timeLeftMs, isSequential: false };
+  void work.drain(bounds);
+  expect((await work.nextAt(NOW)) - NOW).toBe(5_000);
+  timeLeftMs = 0;
+  expect(await work.nextAt(NOW)).toBe(Number.POSITIVE_INFINITY);
+});
+
+/** A plugin as an object of a class. */
+class Jobs {
+  drained = 0;
+  async drain() {
+    this.drained++;
+  }
+  async nextDueAt() {
+    return this.drained === 0 ? null : new Date(NOW + 30_000);
+  }
+}
+
+test("the work of a plugin may be methods of a class", async () => {
+  const work = pluginWork();
+  work.add("jobs", new Jobs());
+  expect(await work.nextAt(NOW)).toBe(Number.POSITIVE_INFINITY);
+  await work.drain({ signal: AbortSignal.timeout(1_000), timeLeftMs: () => 1_000, isSequential: false });
+  expect((await work.nextAt(NOW)) - NOW).toBe(30_000);
+});
+
+test("a plugin that cannot end its leases is logged, and those of the others end", async () => {
+  await using instance = await testInstance();
+  const { database } = instance;
+  const statement = (text: string) => () => [database.write.run(text)];
+  await database.commit([database.write.run("CREATE TABLE jobs (lease TEXT)")]);
+  await database.commit([database.write.run("INSERT INTO jobs VALUES ('old')")]);
+  const work = pluginWork(database);
+  const throws = () => {
+    throw new Error("no");
+  };
+  work.add("throws", { drain, abandonLeases: throws });
+  work.add("fails", { drain, abandonLeases: statement("UPDATE missing SET lease = ''") });
+  work.add("has none", { drain });
+  work.add("works", { drain, abandonLeases: statement("UPDATE jobs SET lease = ''") });
+  const records: LogRecord[] = [];
+  await configure({
+    sinks: { kept: (record) => void records.push(record) },
+    loggers: [
+      { category: ["sealpost"], lowestLevel: "error", sinks: ["kept"] },
+      { category: ["logtape", "meta"], lowestLevel: "error", sinks: [] },
+    ],
+  });
+  await work.abandonLeases();
+  expect(records.map(({ properties }) => properties["plugin"])).toEqual(["throws", "fails"]);
+  expect(await database.read.all<{ readonly lease: string }>("SELECT lease FROM jobs")).toEqual([
+    { lease: "" },
+  ]);
 });
 
 test("the next work of several plugins is that of the first", async () => {

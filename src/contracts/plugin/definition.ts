@@ -45,8 +45,9 @@ export interface PluginInstance {
    */
   readonly nextDueAt?: () => Promise<Date | null>;
   /**
-   * Returns the statements that end every lease of `drain`. A Durable Object commits them when it starts: it is the only
-   * worker of its database, so an object that has ended left them. Absent: they expire.
+   * Returns the statements that end every lease of `drain`. A Durable Object commits them when it starts, before
+   * `start`: it is the only worker of its database, so an object that has ended left them. If that fails, it is logged.
+   * Absent: they expire.
    */
   readonly abandonLeases?: () => readonly WriteStatement[];
   /** Runs once a day: deletes old rows. */

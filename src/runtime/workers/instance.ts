@@ -32,12 +32,13 @@ export interface WorkerInstance {
 
 /**
  * Creates an instance from its settings, without I/O.
+ * @param place.beforePlugins runs at the start, after the migrations and before plugins start.
  * @param restart has later invocations create another one.
  * @throws {SealpostError} `bad_setting`.
  */
 export function createWorkerInstance(
   config: Config,
-  place: PlaceDrivers,
+  { beforePlugins, ...place }: PlaceDrivers & { readonly beforePlugins?: () => Promise<void> },
   restart: () => void,
 ): WorkerInstance {
   const drivers = createWorkerDrivers(config, place);
@@ -59,7 +60,7 @@ export function createWorkerInstance(
   const ready = createOnce(async () => {
     // In parallel, because each costs round trips. A new database has no table of admins yet.
     const hadAdmin = hasAdmin(sealpost).catch(() => false);
-    await prepare();
+    await prepare(beforePlugins);
     // No request waits for these reads.
     transport.afterResponse(warnOfMissing);
     if (!(await hadAdmin)) await createFirstAdmin(config, sealpost);

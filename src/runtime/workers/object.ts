@@ -54,6 +54,7 @@ export class Sealpost extends DurableObject implements Served {
           isObject: true,
           scrypt: this.#frontScrypt.scrypt,
           maxHashes: MAX_HASHES,
+          beforePlugins: () => this.#abandonLeases(),
         } as const;
         const instance = createWorkerInstance(config, place, restart);
         const { work } = internalsOf(instance.sealpost).services.plugins;
@@ -71,11 +72,6 @@ export class Sealpost extends DurableObject implements Served {
       try {
         if (this.#started === instance) return null;
         await instance.ready();
-        // The object is the only worker, so nothing that is leased at its start is being sent.
-        if (this.#started === null) {
-          const leases = this.#pluginWork?.abandonLeases() ?? [];
-          await this.#database.commit([...this.#clock.abandonLeases(new Date()), ...leases]);
-        }
         this.#started = instance;
         return null;
       } catch (error) {
@@ -84,6 +80,13 @@ export class Sealpost extends DurableObject implements Served {
       }
     });
     if (failed) throw failed.error;
+  }
+
+  /** The object is the only worker, so nothing that is leased at its start is being sent. */
+  async #abandonLeases(): Promise<void> {
+    if (this.#started !== null) return;
+    await this.#database.commit(this.#clock.abandonLeases(new Date()));
+    await this.#pluginWork?.abandonLeases();
   }
 
   fetch(request: Request): Promise<Response> {

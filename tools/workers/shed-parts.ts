@@ -6,6 +6,9 @@ import { withoutParts } from "./without-parts.ts";
 /** Folder of the packages that Sealpost names. Packages in it may have others of the same name, in other versions. */
 const PACKAGES = join(import.meta.dir, "..", "..", "node_modules");
 
+/** Returns a filter for a file of a package. */
+export const fileOfPackage = (file: string) => new RegExp(`^${RegExp.escape(join(PACKAGES, file))}$`);
+
 /**
  * Changes files of packages, by their paths in `node_modules`. The build fails if it does not load one of them, as after
  * an update of a package.
@@ -18,8 +21,7 @@ export const changePackages = (
   setup(build) {
     const missing = new Set(Object.keys(changes));
     for (const [file, change] of Object.entries(changes)) {
-      const filter = new RegExp(`^${RegExp.escape(join(PACKAGES, file))}$`);
-      build.onLoad({ filter }, async ({ path }): Promise<OnLoadResult> => {
+      build.onLoad({ filter: fileOfPackage(file) }, async ({ path }): Promise<OnLoadResult> => {
         missing.delete(file);
         return { contents: change(await Bun.file(path).text()), loader: "js" };
       });

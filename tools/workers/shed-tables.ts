@@ -1,4 +1,5 @@
 import type { BunPlugin } from "bun";
+import { fileOfPackage } from "./shed-parts.ts";
 
 /** Characters by what they look like. */
 type LookAlikes = Readonly<Record<string, string>>;
@@ -15,7 +16,7 @@ interface PackedLookAlikes {
 export const shedTables: BunPlugin = {
   name: "shed tables",
   setup(build) {
-    build.onLoad({ filter: /\/node_modules\/unhomoglyph\/data\.json$/ }, async ({ path }) => {
+    build.onLoad({ filter: fileOfPackage("unhomoglyph/data.json") }, async ({ path }) => {
       const packed = packLookAlikes(await Bun.file(path).json());
       return { contents: `module.exports = (${unpackLookAlikes})(${JSON.stringify(packed)});`, loader: "js" };
     });
@@ -33,7 +34,7 @@ function packLookAlikes(table: LookAlikes): PackedLookAlikes {
     value: isDerived(table, character) ? "" : value,
   }));
   const sorted = rows.toSorted((left, right) => left.point - right.point);
-  const steps = sorted.map(({ point }, at) => point - (sorted[at - 1]?.point ?? 0));
+  const steps = sorted.map(({ point }, index) => point - (sorted[index - 1]?.point ?? 0));
   const packed = {
     steps: steps.map((step) => step.toString(36)).join(" "),
     values: sorted.map(({ value }) => value).join("\n"),
@@ -53,9 +54,9 @@ function unpackLookAlikes({ steps, values }: PackedLookAlikes): LookAlikes {
   const looks = values.split("\n");
   const table: Record<string, string> = {};
   let point = 0;
-  for (const [at, step] of steps.split(" ").entries()) {
+  for (const [index, step] of steps.split(" ").entries()) {
     point += Number.parseInt(step, 36);
-    table[String.fromCodePoint(point)] = looks[at] ?? "";
+    table[String.fromCodePoint(point)] = looks[index] ?? "";
   }
   for (const [character, value] of Object.entries(table)) {
     if (value !== "") continue;

@@ -1,17 +1,17 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
-import { bundleWorker } from "../../../tools/workers/build.ts";
-import { serveWorker } from "../../../tools/workers/serve.ts";
+import { bundleWorker, OBJECT_ENTRY } from "../../../tools/workers/build.ts";
+import { OBJECTS, type ServedWorker, serveWorker } from "../../../tools/workers/serve.ts";
 import { logIn } from "../../fixtures/process/api.ts";
-import { ADMIN, bindingsFor, PASSWORD, startDatabase, TEST_MS } from "./fixtures/sealpost.ts";
+import { packageFeatures } from "./fixtures/package-features.ts";
+import { ADMIN, bindingsFor, KEYS, PASSWORD, startDatabase, TEST_MS } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
 
 test("a Worker has the plugins that it is built with, and their background work continues after the response", async () => {
   const config = join(import.meta.dir, "fixtures", "plugin-config.ts");
   const bundle = await bundleWorker(undefined, "smtp", config);
-  expect(bundle.modules[0]?.text).toContain("fullJoin");
   await using database = await startDatabase();
   await using server = await startSmtpServer();
   await using worker = await serveWorker({
@@ -36,3 +36,27 @@ test("a Worker has the plugins that it is built with, and their background work 
   expect(subjects()).toContain("Feedback from ann@example.net");
   expect(subjects()).toContain("After the answer");
 });
+
+const FIXTURES = join(import.meta.dir, "fixtures");
+
+test("packages do for a plugin in a Worker what they do outside of it", async () => {
+  const bundle = await bundleWorker(OBJECT_ENTRY, "smtp", join(FIXTURES, "features-config.ts"));
+  const bindings = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
+  await using worker = await serveWorker({ bundle, bindings, services: OBJECTS, onLine: () => undefined });
+  await expectFeatures(worker);
+});
+
+test("packages do for an entry of a host what they do outside of it", async () => {
+  const bundle = await bundleWorker(join(FIXTURES, "features-worker.ts"));
+  await using worker = await serveWorker({ bundle, bindings: {}, onLine: () => undefined });
+  await expectFeatures(worker);
+  const body = JSON.stringify({ a: 1 });
+  const response = await fetch(new URL("/request/?tag=b&tag=c", worker.url), { method: "POST", body });
+  expect(await response.json()).toEqual([{ a: 1 }, ["b", "c"]]);
+});
+
+async function expectFeatures({ url }: ServedWorker): Promise<void> {
+  const expected = JSON.parse(JSON.stringify(await packageFeatures()));
+  const response = await fetch(new URL("/features/", url));
+  expect(await response.json()).toMatchObject({ result: { value: expected } });
+}

@@ -18,8 +18,10 @@ const BACKOFF_FACTOR = 4;
 const MAX_BACKOFF_MS = 3_600_000;
 /** Share of the backoff that is random, so that deliveries spread. */
 const JITTER = 0.2;
-/** A delivery fails for good after this long. */
+/** A delivery fails for good after this long, once it has had some attempts: a restore may have held it for longer. */
 const GIVE_UP_MS = 24 * 3_600_000;
+/** They take about six hours. */
+const MIN_ATTEMPTS = 12;
 /** The receiver wants no more of it (RFC 9110 15.5.11). */
 const GONE = 410;
 const BATCH = 8;
@@ -150,6 +152,10 @@ function updateOf(
   const backoffMs = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * BACKOFF_FACTOR ** attempts);
   const delayMs = Math.max(backoffMs * (1 + (JITTER * byte) / 255), outcome.retryAfterMs ?? 0);
   const dueAt = new Date(nowMs + delayMs);
-  const isOver = status === GONE || dueAt.getTime() >= createdAt.getTime() + GIVE_UP_MS;
-  return isOver ? { state: "failed", status, code, dueAt: null } : { state: "queued", status, code, dueAt };
+  const isOld = dueAt.getTime() >= createdAt.getTime() + GIVE_UP_MS;
+  // A receiver that asks for more time than a backoff gets no more than a day.
+  const isTried = attempts + 1 >= MIN_ATTEMPTS || delayMs > MAX_BACKOFF_MS * (1 + JITTER);
+  return status === GONE || (isOld && isTried)
+    ? { state: "failed", status, code, dueAt: null }
+    : { state: "queued", status, code, dueAt };
 }

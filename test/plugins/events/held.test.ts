@@ -10,6 +10,7 @@ import { createSealedRepository } from "../../../src/storage/sealed-values.ts";
 import { auditRows, drain } from "../../fixtures/delivered.ts";
 import { type HttpServer, startHttpServer } from "../../fixtures/http/server.ts";
 import type { TestInstance } from "../../fixtures/instance.ts";
+import { ACTOR } from "../../mail/fixtures/queue.ts";
 import { addUser, bind, eventsInstance } from "./fixtures/bindings.ts";
 
 const { migrations, sealed, dueTimes } = readPlugins([directory(), events()]);
@@ -146,6 +147,40 @@ test("a copied file that is older than a table or a column with due times is res
     dueTimes: [...later, ...dueTimes],
   });
   expect(held).toBe(0);
+});
+
+test("a webhook that was held for more than a day is attempted twelve times before it fails", async () => {
+  await using receiver = await startHttpServer(() => ({ status: 503, headers: { "Retry-After": "60" } }));
+  await using instance = await eventsInstance();
+  const { database, services, clock } = instance;
+  const rows = () =>
+    database.read.all("SELECT state, attempts, body <> '' AS has_body FROM events_webhook_delivery");
+  await bindWebhook(instance, receiver);
+  await addUser(instance);
+  await services.settled();
+  await adopt(instance);
+  clock.advance(30 * 3_600);
+  await services.mailQueue.release(ACTOR);
+  for (let attempts = 1; attempts < 12; attempts++) {
+    await drain(instance);
+    expect(await rows()).toEqual([{ state: "queued", attempts, has_body: 1 }]);
+    clock.advance(4_400);
+  }
+  await drain(instance);
+  expect(await rows()).toEqual([{ state: "failed", attempts: 12, has_body: 0 }]);
+});
+
+test("a webhook that is a day old does not wait for hours, though its receiver asks for them", async () => {
+  await using receiver = await startHttpServer(() => ({ status: 503, headers: { "Retry-After": "7200" } }));
+  await using instance = await eventsInstance();
+  await bindWebhook(instance, receiver);
+  await addUser(instance);
+  await instance.services.settled();
+  instance.clock.advance(24 * 3_600);
+  await drain(instance);
+  expect(await instance.database.read.all("SELECT state, attempts FROM events_webhook_delivery")).toEqual([
+    { state: "failed", attempts: 1 },
+  ]);
 });
 
 test("ten thousand held webhooks of a binding keep no new one from being made", async () => {

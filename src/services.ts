@@ -254,7 +254,9 @@ async function prepare(deps: {
   await beforePlugins?.();
   const held = waiting?.held ?? 0;
   if (held === 0) return;
-  log.warning("{held} queued messages are held, as after a restore: queue release sends them", { held });
+  log.warning("{held} messages and webhooks are held, as after a restore: queue release sends them", {
+    held,
+  });
 }
 
 /** Creates the drain of queued mail. */

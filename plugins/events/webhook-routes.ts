@@ -19,7 +19,8 @@ const deliveryView = named(
       v.nullable(v.string()),
       "The reason if there was no complete response, such as `timeout`",
     ),
-    next_try: described(v.nullable(v.string()), "`null` also while a restore holds it"),
+    next_try: described(v.nullable(v.string()), "`null` in a final state or if `held`"),
+    held: described(v.boolean(), "A restore holds it: it waits for `POST /mail/release`"),
     created_at: v.string(),
     updated_at: v.string(),
   }),
@@ -54,7 +55,8 @@ export function webhookRoutes({ deliveries }: { readonly deliveries: DeliverySto
 }
 
 function toDeliveryView(row: WebhookDelivery): v.InferOutput<typeof deliveryView> {
-  const { id, name, event, origin, state, attempts, status } = row;
+  const { id, name, event, origin, state, attempts, status, dueAt } = row;
+  const held = dueAt !== null && dueAt.getTime() >= HOLD_MS;
   return {
     id,
     name,
@@ -65,7 +67,8 @@ function toDeliveryView(row: WebhookDelivery): v.InferOutput<typeof deliveryView
     status,
     binding: row.bindingId,
     code: row.code || null,
-    next_try: row.dueAt && row.dueAt.getTime() < HOLD_MS ? row.dueAt.toISOString() : null,
+    next_try: dueAt === null || held ? null : dueAt.toISOString(),
+    held,
     created_at: row.createdAt.toISOString(),
     updated_at: row.updatedAt.toISOString(),
   };

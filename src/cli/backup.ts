@@ -72,5 +72,7 @@ async function restoreAt(command: Command, url: string, file: string, replace: b
 /** The instance that was backed up may still send the same messages. */
 function heldLines(held: number): string[] {
   if (held === 0) return [];
-  return [`${held} queued messages are held: when the other instance has ended, "queue release" sends them`];
+  return [
+    `${held} messages and webhooks are held: when the other instance has ended, "queue release" sends them`,
+  ];
 }

@@ -42,9 +42,17 @@ export function queueCommand(): Command {
       ),
     )
     .addCommand(changeCommand("cancel", "Cancel a message that is not sent yet", "cancelled"))
-    .addCommand(allCommand("hold", "Hold the messages that wait now; those submitted later are sent", "held"))
     .addCommand(
-      allCommand("release", "Send held messages, such as those of a restored instance", "released"),
+      allCommand("hold", "Hold the messages that wait now; those submitted later are sent", (count) =>
+        count === 1 ? "1 message is held" : `${count} messages are held`,
+      ),
+    )
+    .addCommand(
+      allCommand(
+        "release",
+        "Send held messages, such as those of a restored instance, and its webhooks",
+        (count) => `${messagesAndWebhooks(count)} released`,
+      ),
     );
 }
 
@@ -141,11 +149,16 @@ function changeCommand(verb: "retry" | "cancel", description: string, result: st
     });
 }
 
-function allCommand(verb: "hold" | "release", description: string, result: string): Command {
+/** @param resultOf returns the line for the number of those that it changed. */
+function allCommand(
+  verb: "hold" | "release",
+  description: string,
+  resultOf: (count: number) => string,
+): Command {
   return new Command(verb).description(description).action(async (_, command: Command) => {
     await runOnApi(command, async (api) => {
       const { value } = await api.call({ method: "POST", path: ["mail", verb], value: v.number() });
-      return { json: value, lines: [`${value} ${value === 1 ? "message is" : "messages are"} ${result}`] };
+      return { json: value, lines: [resultOf(value)] };
     });
   });
 }
@@ -164,7 +177,12 @@ function oldestLine(waiting: Stats["waiting"]): string {
 
 function heldLines({ held }: Stats): string[] {
   if (held === 0) return [];
-  return [`${held} ${held === 1 ? "message is" : "messages are"} held: "queue release" sends them`];
+  return [`${messagesAndWebhooks(held)} held: "queue release" sends them`];
+}
+
+/** Nothing counts them apart. */
+function messagesAndWebhooks(count: number): string {
+  return count === 1 ? "1 message or webhook is" : `${count} messages and webhooks are`;
 }
 
 function healthLine({ identifier, circuit, since, next_try, last_failure }: UnavailableServer): string {

@@ -16,7 +16,7 @@ export const FINDINGS = {
   message_overdue:
     "A message has been due since {time}: check that a worker runs, and the servers in this report.",
   messages_held:
-    "Messages that are held, as after a restore: {count}. When the instance that was backed up no longer sends, POST /mail/release sends them.",
+    "Messages and webhooks that are held, as after a restore: {count}. When the instance that was backed up no longer sends, POST /mail/release sends them.",
   messages_failed:
     "Messages that failed because of their server or definition: {count}. Correct it, see GET /mail/?state=failed, and POST /mail/<id>/retry within 24 hours.",
   /** A hint follows. */

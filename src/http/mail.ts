@@ -113,7 +113,8 @@ function holdRoutes(mailQueue: MailQueue) {
         ...CHANGE_ALL,
         path: "/mail/release",
         summary: "Release held messages",
-        description: "Also those that a restore holds. The value is the number of messages.",
+        description:
+          "Also those that a restore holds, and webhooks that it holds. The value is the number of messages and webhooks.",
         operationId: "releaseMail",
       },
       (c) => mailQueue.release(c.get("actor")),

@@ -71,7 +71,7 @@ test("an instance moves from a file to an object, a database server and a file, 
   });
   const { origin } = worker.url;
   const moved = await followCommands(moving.replace("https://sealpost.example.org", origin), start.path, {});
-  expect(moved.rest).toContain(`${QUEUED} queued messages are held`);
+  expect(moved.rest).toContain(`${QUEUED} messages and webhooks are held`);
   expect((statSync(sealpostFile).mode & 0o777).toString(8)).toBe("600");
   expect(readFileSync(sealpostFile, "utf8")).not.toContain(FROM.password);
   const inObject = await session(origin, token).call<{ readonly held: number }>("GET", "/mail/stats");
@@ -88,16 +88,16 @@ test("an instance moves from a file to an object, a database server and a file, 
 
   await using server = await startSealpost({ folder: end.path, env: ENV });
   server.keepSecret(token);
-  expect(server.process.stderr).toContain(`${QUEUED} queued messages are held, as after a restore`);
+  expect(server.process.stderr).toContain(`${QUEUED} messages and webhooks are held, as after a restore`);
   const api = session(server.url, token);
   const test = { recipient: "new@example.net" };
   const sent = await api.call<boolean>("POST", "/smtpserver/office/send_test_email", test);
   expect(sent.body.result.value).toBe(true);
   expect(smtp.messages.map(({ recipients }) => recipients)).toEqual([["new@example.net"]]);
   const status = await cli(end, {}, "queue", "status");
-  expect(status.stdout).toContain(`${QUEUED} messages are held: "queue release" sends them`);
+  expect(status.stdout).toContain(`${QUEUED} messages and webhooks are held: "queue release" sends them`);
   const { rest } = await followCommands(releasing, end.path, ENV);
-  expect(rest).toEndWith(`${QUEUED} messages are released\n`);
+  expect(rest).toEndWith(`${QUEUED} messages and webhooks are released\n`);
   await all;
   expect(smtp.logins.every(({ isAccepted }) => isAccepted)).toBe(true);
 });

@@ -98,7 +98,7 @@ test("a plugin that cannot end its leases is logged, and those of the others end
     ],
   });
   await work.abandonLeases();
-  expect(records.map(({ properties }) => properties["plugin"])).toEqual(["throws", "fails"]);
+  expect(records.map(({ properties: { plugin } }) => plugin)).toEqual(["throws", "fails"]);
   expect(await database.read.all<{ readonly lease: string }>("SELECT lease FROM jobs")).toEqual([
     { lease: "" },
   ]);

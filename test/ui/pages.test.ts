@@ -99,12 +99,12 @@ describe.skipIf(CHROMIUM === null)("the admin page", () => {
     await server.sealpost.drain();
     await visit("Servers");
     await visit("Mail");
-    await page.getByText("Messages on hold: 1.").waitFor();
+    await page.getByText("Messages and webhooks on hold: 1.").waitFor();
     const onHold = page.getByText("On hold", { exact: true });
     await onHold.waitFor();
     await expectSound("mail-held");
     await page.getByRole("button", { name: "Release all" }).click();
-    await page.getByText("Messages on hold").waitFor({ state: "detached" });
+    await page.getByText("Messages and webhooks on hold").waitFor({ state: "detached" });
     await onHold.waitFor({ state: "detached" });
     const isSent = () => smtp.messages.some(({ recipients }) => recipients.includes("held@example.net"));
     expect(isSent()).toBe(false);

@@ -6,12 +6,12 @@ import { ErrorNotice, Notice } from "./notice.tsx";
 import { useWork } from "./work.ts";
 
 interface OnHoldProps {
-  /** Number of held messages. */
+  /** Number of held messages and webhooks. */
   readonly held: number;
   readonly onRelease: () => Promise<unknown>;
 }
 
-/** Shows how many messages are held, such as those of a restored backup, and releases them. */
+/** Shows how many messages and webhooks are held, such as those of a restored backup, and releases them. */
 export function OnHold({ held, onRelease }: OnHoldProps) {
   const t = mailTexts();
   const { isBusy, error, run } = useWork();

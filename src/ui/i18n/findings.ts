@@ -18,7 +18,7 @@ export const GERMAN_FINDINGS: Readonly<Record<FindingCode, string>> = {
   message_overdue:
     "Eine Nachricht ist seit {time} fällig: Prüfen Sie, ob ein Worker läuft, und die Server in diesem Bericht.",
   messages_held:
-    "Angehaltene Nachrichten, wie nach einer Wiederherstellung: {count}. Sobald die gesicherte Instanz nicht mehr sendet, sendet POST /mail/release sie.",
+    "Angehaltene Nachrichten und Webhooks, wie nach einer Wiederherstellung: {count}. Sobald die gesicherte Instanz nicht mehr sendet, sendet POST /mail/release sie.",
   messages_failed:
     "Nachrichten, die an ihrem Server oder ihrer Definition gescheitert sind: {count}. Beheben Sie das, und versuchen Sie sie innerhalb von 24 Stunden auf der Seite Nachrichten noch einmal.",
   server_fails: "{target}: {code}.",

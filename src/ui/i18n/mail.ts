@@ -73,9 +73,9 @@ export const mailTexts = dictionary(
     noneSent: "None was sent yet.",
     nowWaiting: "Waiting now",
     oldest: (when: string) => `oldest ${when}`,
-    held: (messages: string) => `Messages on hold: ${messages}.`,
+    held: (messages: string) => `Messages and webhooks on hold: ${messages}.`,
     heldText:
-      "A backup that was restored, or an admin, holds them. Make sure that no other instance sends them, then release them.",
+      "A backup that was restored holds them, or an admin holds messages. Make sure that no other instance sends them, then release them.",
     release: "Release all",
     messages: "Messages",
     state: "State",
@@ -113,9 +113,9 @@ export const mailTexts = dictionary(
     noneSent: "Noch keine wurde gesendet.",
     nowWaiting: "Wartet gerade",
     oldest: (when) => `älteste ${when}`,
-    held: (messages) => `Angehaltene Nachrichten: ${messages}.`,
+    held: (messages) => `Angehaltene Nachrichten und Webhooks: ${messages}.`,
     heldText:
-      "Eine wiederhergestellte Sicherung oder ein Admin hält sie an. Stellen Sie sicher, dass keine andere Instanz sie sendet, und geben Sie sie dann frei.",
+      "Eine wiederhergestellte Sicherung hält sie an, oder ein Admin hält Nachrichten an. Stellen Sie sicher, dass keine andere Instanz sie sendet, und geben Sie sie dann frei.",
     release: "Alle freigeben",
     messages: "Nachrichten",
     state: "Zustand",

@@ -8,7 +8,7 @@ import { Table } from "../components/table.tsx";
 import { eventTexts, webhookTexts } from "../i18n/events.ts";
 import { failureText } from "../i18n/failures.ts";
 import { count, relativeTime } from "../i18n/language.ts";
-import { nextAttemptText } from "../i18n/mail.ts";
+import { waitText } from "../i18n/mail.ts";
 
 type Delivery = ValueOf<typeof pluginApi.webhook.$get>["webhooks"][number];
 
@@ -68,12 +68,13 @@ function DeliveryTable({ rows }: { readonly rows: readonly Delivery[] }) {
   );
 }
 
-function stateOf({ state, next_try }: Delivery) {
+function stateOf({ state, held, next_try }: Delivery) {
   const t = webhookTexts();
+  const wait = waitText({ held, next_try });
   return (
     <>
       <Badge kind={KINDS[state]}>{t[state]}</Badge>
-      {state === "queued" && next_try && <p class="faint">{nextAttemptText(next_try)}</p>}
+      {wait && <p class="faint">{wait}</p>}
     </>
   );
 }

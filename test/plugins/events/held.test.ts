@@ -69,7 +69,7 @@ test.each(RESTORES)(
     clock.advance(600);
     await drain(instance);
     expect(receiver.requests).toEqual([]);
-    expect(await webhooks()).toMatchObject([{ state: "queued", attempts: 0, next_try: null }]);
+    expect(await webhooks()).toMatchObject([{ state: "queued", attempts: 0, next_try: null, held: true }]);
     expect(await services.plugins.work.nextAt(clock.now.getTime())).toBe(Number.POSITIVE_INFINITY);
     expect((await request("GET", "/mail/stats")).value).toMatchObject({ held: 1 });
 
@@ -79,7 +79,7 @@ test.each(RESTORES)(
 
     expect((await request("POST", "/mail/release")).value).toBe(1);
     const [, waiting] = (await webhooks()) as readonly { readonly next_try: string }[];
-    expect(waiting).toMatchObject({ next_try: due });
+    expect(waiting).toMatchObject({ next_try: due, held: false });
     await drain(instance);
     expect(receiver.requests).toHaveLength(2);
     expect((await request("GET", "/mail/stats")).value).toMatchObject({ held: 0 });

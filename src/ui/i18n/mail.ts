@@ -43,7 +43,7 @@ export function nextAttemptText(iso: string): string {
   return Date.parse(iso) <= Date.now() ? t.due : t.nextAttempt(relativeTime(iso));
 }
 
-/** Returns what a message waits for; `null` if it is not waiting. */
+/** Returns what a message or a webhook waits for; `null` if it is not waiting. */
 export function waitText({ held, next_try }: WaitingMail): string | null {
   if (held) return mailTexts().onHold;
   return next_try === null ? null : nextAttemptText(next_try);

@@ -70,8 +70,9 @@ export function ChangePerson({ person, reload }: ChangePersonProps) {
     const { value, detail } = await call(pluginApi.user.$put({ json: { ...json, ...confirmed } }));
     if (detailText(detail, "valid_until") !== "") result.value = "codeSent";
     else if (value) {
-      result.value = "saved";
+      // First, or the new address would look unsaved for a moment.
       await reload();
+      result.value = "saved";
     } else if (isPending) result.value = "wrongCode";
     else result.value = detailText(detail, "message") === "" ? "unchanged" : "notSent";
   });

@@ -16,6 +16,8 @@ const SWEEP_MS = 15_000;
 const NOTIFY_MS = 2_000;
 /** Time to return unfinished jobs; Redis takes back the others when their locks end. */
 const CLOSE_MS = 1_000;
+/** Different errors of an outage that are remembered. */
+const MAX_REASONS = 20;
 /** Wakes that one listener handles concurrently; the others are for other machines. */
 const DEFAULT_CONCURRENCY = 20;
 
@@ -184,20 +186,24 @@ async function close(worker: Worker, redis: Redis): Promise<void> {
   redis.disconnect();
 }
 
-/** Creates the log of BullMQ's errors. BullMQ retries forever, so a repeated error is logged once until a job runs. */
+/**
+ * Creates the log of BullMQ's errors. BullMQ retries forever, so a repeated error is logged once until a job runs, also if
+ * its two connections fail for different reasons in turn.
+ */
 function createErrorLog(connections: RedisConnections) {
-  let last = "";
+  const reasons = new Set<string>();
   return {
     log(error: Error): void {
       // A numeric code concerns a job that no longer exists: Redis was emptied, or the lock had ended.
       const isOfJob = "code" in error && typeof error.code === "number";
       const reason = reasonOf(error);
-      if (isOfJob || connections.isReported(error) || reason === last) return;
-      last = reason;
+      if (isOfJob || connections.isReported(error) || reasons.has(reason)) return;
+      if (reasons.size === MAX_REASONS) reasons.clear();
+      reasons.add(reason);
       log.warning("BullMQ reported an error: {reason}", { reason });
     },
     reset(): void {
-      last = "";
+      reasons.clear();
     },
   };
 }

@@ -3,7 +3,7 @@ import type { BunPlugin } from "bun";
 
 const ROOT = join(import.meta.dir, "..", "..");
 
-/** Files that are loaded on demand, by the module that has them: together they weigh less, and load at once. */
+/** Files that are loaded on demand, by the module that has them: together they weigh less, and one load brings all. */
 const MODULES: Readonly<Record<string, readonly string[]>> = {
   smime: [
     "src/smime/certificate.ts",

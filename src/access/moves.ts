@@ -73,7 +73,7 @@ export function createRestoreTarget(deps: {
   const staging = createStagingTables(database, dueTimes);
 
   async function plan(header: BackupHeader, { replace }: RestoreOptions) {
-    const steps = await planRestore(migrations, header.migrations);
+    const steps = planRestore(migrations, header.migrations);
     assertOwn(foreignAmong(header.tables, header.migrations));
     if (keyring !== null) await assertKeys(keyring, header);
     const inUse = replace ? null : await staging.tableInUse();

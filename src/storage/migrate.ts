@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { type SQL, sql } from "drizzle-orm";
 import type { BatchResponse } from "drizzle-orm/batch";
 import type { Database, Migration, Statement } from "../contracts/database.ts";
@@ -23,6 +24,7 @@ interface AppliedRow {
 }
 /** A migration that is ready to be applied. */
 export interface Step extends AppliedRow {
+  /** @throws {TypeError} if one statement is in fact two: the driver would run only the first. */
   readonly statements: readonly string[];
 }
 type Selects = readonly [Statement, ...Statement[]];
@@ -41,7 +43,7 @@ export async function migrate(
   migrations: readonly Migration[],
   { now }: Pick<Platform, "now">,
 ): Promise<readonly string[]> {
-  const steps = await Promise.all(migrations.map(prepared));
+  const steps = migrations.map(prepared);
   const rows = await database.read.all<AppliedRow>(SELECT_APPLIED).catch(noTable);
   const applied = rows === null ? await createTable(database) : hashesOf(rows);
   const done: string[] = [];
@@ -71,7 +73,7 @@ export async function migrateAndRead(
   platform: Pick<Platform, "now">,
 ): Promise<readonly unknown[]> {
   const { read } = database;
-  const steps = await Promise.all(migrations.map(prepared));
+  const steps = migrations.map(prepared);
   const found = await read.batch([read.all<AppliedRow>(SELECT_APPLIED), ...selects]).catch(noTable);
   if (found !== null) {
     const [applied, ...rows] = found;
@@ -88,14 +90,24 @@ function noTable(error: unknown): null {
   return null;
 }
 
-/** Hashes a migration and splits it into its statements. @throws {TypeError} if one statement is in fact two. */
-export async function prepared({ name, sql: text }: Migration): Promise<Step> {
+/** Hashes a migration. Its statements are split when they are read: most starts find every migration applied. */
+export function prepared({ name, sql: text }: Migration): Step {
   const unified = text.replaceAll("\r\n", "\n");
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(unified));
-  const statements = unified.split(BREAKPOINT).filter((statement) => withoutText(statement).trim() !== "");
+  return {
+    name,
+    hash: createHash("sha256").update(unified).digest("hex"),
+    get statements() {
+      return statementsOf(name, unified);
+    },
+  };
+}
+
+/** @throws {TypeError} if one statement is in fact two. */
+function statementsOf(name: string, text: string): string[] {
+  const statements = text.split(BREAKPOINT).filter((statement) => withoutText(statement).trim() !== "");
   const double = statements.find(isSeveral);
-  if (double !== undefined) throw new TypeError(`Migration "${name}" lacks a breakpoint after: ${double}`);
-  return { name, hash: new Uint8Array(digest).toHex(), statements };
+  if (double === undefined) return statements;
+  throw new TypeError(`Migration "${name}" lacks a breakpoint after: ${double}`);
 }
 
 function withoutText(statement: string): string {

@@ -13,6 +13,8 @@ declare module "cloudflare:workers" {
       readonly storage: Storage & {
         /** Replaces the alarm. Part of the transaction in which it is called. */
         setAlarm(at: number): Promise<void>;
+        /** `null` if no alarm is set, or while it runs. */
+        getAlarm(): Promise<number | null>;
         get<T>(name: string): Promise<T | undefined>;
         put(name: string, value: unknown): Promise<void>;
       };

@@ -17,9 +17,11 @@ const WORK_MS = 14 * 60_000;
 const DAY_MS = 24 * 3_600_000;
 /** An alarm waits this long for its work, which then goes on, so that it does not hold up the next alarm. */
 const ALARM_MS = 2_000;
-/** The object's own value, outside the tables of the instance: when the daily work was done last. */
+/** The object's own values, outside the tables of the instance: when the daily work was done last, … */
 const PRUNED_AT = "prunedAt";
-/** Wait before the next alarm after one that failed. */
+/** … and when it was first planned. */
+const PLANNED_AT = "plannedAt";
+/** Wait before the next alarm after one that failed, or whose work goes on. */
 const AFTER_FAILURE_MS = 60_000;
 /** Wait before the daily work is tried again. */
 const AFTER_FAILED_PRUNE_MS = 3_600_000;
@@ -155,18 +157,35 @@ export class Sealpost extends DurableObject implements Served {
     if (at < this.#alarmAt) void this.#setAlarm(at);
   }
 
-  /** Sets the alarm to the time when the next work is due, or to the next day. */
+  /** Sets the alarm to the time when the next work is due. An alarm that is right stays: to set it would be a write. */
   async #arm(minWaitMs = 0): Promise<void> {
     this.#hasNewWork = false;
     const now = Date.now();
-    const reads = [this.#clock.nextAt(now), this.#pluginWork?.nextAt(now) ?? Number.POSITIVE_INFINITY];
+    const reads = [
+      this.#clock.nextAt(now),
+      this.#pluginWork?.nextAt(now) ?? Number.POSITIVE_INFINITY,
+      this.#dailyWorkAt(now),
+    ];
     const times = await Promise.all(reads).catch((error) => {
       log.error("Cannot read when work is due: {error}", { error });
       return [now + AFTER_FAILURE_MS];
     });
+    const at = Math.max(now + minWaitMs, Math.min(...times));
+    const isSet = at === (await this.ctx.storage.getAlarm());
     // A commit since then has set an alarm itself, which this one must not delay.
     if (this.#hasNewWork) return;
-    await this.#setAlarm(Math.max(now + minWaitMs, Math.min(...times, now + DAY_MS)));
+    if (isSet) this.#alarmAt = at;
+    else await this.#setAlarm(at);
+  }
+
+  /** Returns when the daily work is due next. Every start finds the same time, so that frequent requests do not delay it. */
+  async #dailyWorkAt(now: number): Promise<number> {
+    const { storage } = this.ctx;
+    // It may take longer than its alarm waits for it. If the object ends meanwhile, another alarm resumes it.
+    if (this.#isPruning) return now + AFTER_FAILURE_MS;
+    const since = (await storage.get<number>(PRUNED_AT)) ?? (await storage.get<number>(PLANNED_AT));
+    if (since === undefined) await storage.put(PLANNED_AT, now);
+    return Math.min(since ?? now, now) + DAY_MS;
   }
 
   #setAlarm(at: number): Promise<void> {

@@ -166,7 +166,10 @@ export function createInvocationTransport(plan: InvocationPlan): ScopedTransport
       const transport = plan.open(endsMs - RECORD_MS);
       const scope: Scope = { transport, endsMs, deferred: new Set(), drains: new Set() };
       const result = scopes.run(scope, work);
-      const close = () => scopes.run(scope, finishWork, scope, budgetOf).finally(() => plan.close(transport));
+      const close = async () => {
+        await responseSent();
+        await scopes.run(scope, finishWork, scope, budgetOf).finally(() => plan.close(transport));
+      };
       return { result, end: result.then(close, close) };
     },
     defer: (work) => void scopes.getStore()?.deferred.add(work),
@@ -182,6 +185,11 @@ export function createInvocationTransport(plan: InvocationPlan): ScopedTransport
       sendIn(delivery, (transport) => transport.sendJointly(delivery, sendOptions)),
     [Symbol.asyncDispose]: plan.dispose,
   };
+}
+
+/** Waits for the next turn of the event loop. In the same one, later work would hold up the response on its way out. */
+function responseSent(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
 }
 
 /** Does the work of an invocation after its response. Deferred work may defer more, and mail may queue mail. */

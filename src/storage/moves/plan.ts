@@ -14,11 +14,11 @@ export interface RestorePlan {
  * Sorts the migrations of this instance by what the backup has.
  * @throws {SealpostError} `conflict` if the backup has a migration that this instance does not have, or another text of one.
  */
-export async function planRestore(
+export function planRestore(
   migrations: readonly Migration[],
   applied: readonly AppliedMigration[],
-): Promise<RestorePlan> {
-  const steps = await Promise.all(migrations.map(prepared));
+): RestorePlan {
+  const steps = migrations.map(prepared);
   const inBackup = new Map(applied.map((migration) => [migration.name, migration]));
   const known = new Set(steps.map(({ name }) => name));
   const unknown = applied.find(({ name }) => !known.has(name));

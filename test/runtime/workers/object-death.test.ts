@@ -19,6 +19,7 @@ const start = (folder: string) =>
 interface Doors {
   readonly ended: number;
   readonly pruned: number;
+  readonly alarmsSet: number;
   /** `null` while an alarm runs. */
   readonly alarmAt: number | null;
 }
@@ -149,6 +150,23 @@ test("the daily work is done once a day, however often the object starts", async
     await arrived;
     while ((await doors()).ended < alarms);
     expect((await doors()).pruned).toBe(1);
+  }
+});
+
+test("an object that starts again keeps the alarm of its daily work, and writes nothing for it", async () => {
+  using folder = temporaryFolder();
+  await using worker = await start(folder.path);
+  const doors = async () => (await (await fetch(new URL("/doors/", worker.url))).json()) as Doors;
+  await logIn(worker.url.origin, ADMIN, PASSWORD);
+  let first = await doors();
+  // Set after the response.
+  while (first.alarmAt === null) first = await doors();
+  for (const _ of [1, 2]) {
+    await fetch(new URL("/doors/end", worker.url));
+    expect((await fetch(new URL("/readyz", worker.url))).status).toBe(200);
+    // Longer than a turn of the event loop.
+    for (let request = 0; request < 20; request++) await fetch(new URL("/healthz", worker.url));
+    expect(await doors()).toEqual(first);
   }
 });
 

@@ -68,6 +68,18 @@ describe("createScopedTransport()", () => {
     expect(calls).toEqual(["work", "drain", "drain"]);
   });
 
+  test("starts later work in a turn of its own, so that the response leaves first", async () => {
+    const transport = makeTransport();
+    const calls: string[] = [];
+    const work = async () => transport.afterResponse(async () => void calls.push("drain"));
+    const { result, end } = transport.run(work, REQUEST_MS);
+    await result;
+    for (let turn = 0; turn < 100; turn++) await Promise.resolve();
+    expect(calls).toEqual([]);
+    await end;
+    expect(calls).toEqual(["drain"]);
+  });
+
   test("gives a drain the rest of the invocation, less the time to record outcomes", async () => {
     const transport = makeTransport();
     const startMs = performance.now();

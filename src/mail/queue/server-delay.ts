@@ -14,45 +14,58 @@ const SECOND: Unit = { names: "seconds?|secs?|s", ms: 1_000 };
 const UNITS: readonly Unit[] = [DAY, HOUR, MINUTE, SECOND];
 
 /** Words that introduce the delay, and words that may follow them before the number. */
-const INTRODUCTION = "(?:in|after|for|wait|within|again|retry|delay)";
-const FILLER = "(?:about|approximately|around|at\\s+least|another|the\\s+next|up\\s+to)";
+const INTRODUCTION = "(in|after|for|wait|within|again|retry|delay)";
+const FILLER =
+  "(?:about|approx\\.|approximately|around|at\\s+(?:least|most)|less\\s+than|another|the\\s+next|up\\s+to)";
 /** A number, the upper end of a range, or one as a word; `1.5` is a number, the `1` of `1,000` is not. */
 const AMOUNT = "(?:(?:\\d{1,7}\\s*(?:-|to)\\s*)?(\\d{1,7}(?:\\.\\d{1,3})?)\\s*|(an?|one)\\s+)";
-const SEPARATOR = "(?:\\s*,?\\s*(?:and\\s+)?(?=\\d))?";
+const SEPARATOR = "(?:\\s*,?\\s*(?:(?:and|&|plus)\\s+)?(?=\\d))?";
 /** Each unit at most once, the longer ones first: `1h 30m`, `2 hours and 5 minutes`, `4m59s`. */
 const DURATION = UNITS.map(optionalPart).join("");
 /** `00:04:59` is hours, minutes and seconds, `4:59` minutes and seconds; `14:30 UTC` is a time of the day. */
 const CLOCK = `${optionalPart(DAY)}(?:(\\d{1,3}):)?(\\d{1,3}):([0-5]\\d)(?![\\d:])(?!\\s*(?:[ap]\\.?m\\b|utc\\b|gmt\\b|z\\b))`;
 const NAMED_DELAY = new RegExp(
-  `\\b${INTRODUCTION}\\b[\\s:=]*(?:${FILLER}\\s+)?(?:${CLOCK}|${DURATION})`,
+  `\\b${INTRODUCTION}\\b[\\s:=("'[~]*(?:${FILLER}\\s+)?(?:${CLOCK}|${DURATION})`,
   "giu",
 );
-/** The units of the groups of {@link NAMED_DELAY}. Each unit has two groups, the number and the word. */
+/** The units of the groups after the first of {@link NAMED_DELAY}. Each unit has two groups, the number and the word. */
 const CLOCK_UNITS = [DAY, DAY, HOUR, MINUTE, SECOND] as const;
 const DURATION_UNITS = UNITS.flatMap((unit) => [unit, unit]);
 const GROUP_UNITS: readonly Unit[] = [...CLOCK_UNITS, ...DURATION_UNITS];
 
-/** A count that makes the following time span a rate: `200 messages in 24 hours`. */
-const RATE =
-  /\d\s+(?:messages|mails|e-?mails|recipients|connections|sessions|commands|logins|errors|requests)\s+$/iu;
+/** Words before the number that ask for the delay: `try again in`, `come back after`. */
+const ASKS = /\b(?:again|retry|back|later|resets?|wait)\b[^\d.;]*$/iu;
+/** Words between a delay that is asked for and the next: `in 5 minutes or in an hour`. */
+const GOES_ON = /^[\s,;]*(?:or|and|then|not)?\s*$/iu;
+/** A count that makes the following time span a rate: `200 messages in 24 hours`, `too many users in`, `(10 in 60m)`. */
+const RATE = /(?:(?<![\d.])\d+|\btoo\s+many)\s+(?:[\p{L}-]+\s+){0,4}(?:in|within)$/iu;
 
 function optionalPart({ names }: Unit): string {
-  return `(?:${AMOUNT}(?:${names})(?!\\p{L})${SEPARATOR})?`;
+  return `(?:${AMOUNT}(?:${names})(?:\\(s\\))?(?!\\p{L})${SEPARATOR})?`;
 }
 
 /**
  * Returns the delay that a 4xx reply names, in milliseconds; `null` if it names none. The last one counts, because servers
- * name a limit first and then the delay.
+ * name a limit first and then the delay. A delay that the reply asks for counts more than other time spans.
  */
 export function serverDelayMs(reply: SmtpReply | null): number | null {
   if (reply === null || reply.code < 400 || reply.code > 499) return null;
-  let delayMs: number | null = null;
+  let askedMs: number | null = null;
+  /** End of the last delay that is asked for. */
+  let askedUntil = 0;
+  let otherMs: number | null = null;
   for (const match of reply.text.matchAll(NAMED_DELAY)) {
-    const [, ...amounts] = match;
-    if (amounts.every((amount) => amount === undefined) || RATE.test(reply.text.slice(0, match.index)))
-      continue;
-    delayMs = amounts.reduce((sum, amount, index) => sum + partMs(amount, GROUP_UNITS[index]), 0);
+    const [, introduction = "", ...amounts] = match;
+    if (amounts.every((amount) => amount === undefined)) continue;
+    const ms = amounts.reduce((sum, amount, index) => sum + partMs(amount, GROUP_UNITS[index]), 0);
+    const before = reply.text.slice(0, match.index + introduction.length);
+    const goesOn = askedMs !== null && GOES_ON.test(reply.text.slice(askedUntil, match.index));
+    if (goesOn || ASKS.test(before)) {
+      askedMs = ms;
+      askedUntil = match.index + match[0].length;
+    } else if (!RATE.test(before)) otherMs = ms;
   }
+  const delayMs = askedMs ?? otherMs;
   return delayMs === null ? null : Math.ceil(delayMs);
 }
 

@@ -34,6 +34,16 @@ describe("serverDelayMs()", () => {
     ["in 1.5 hours", 90 * MINUTE_MS],
     ["Retry-After: 60 seconds", MINUTE_MS],
     ["try again in 0 seconds", 0],
+    ["try again in 5 minutes or in an hour", HOUR_MS],
+    ["Try again in (300 seconds)", 300 * SECOND_MS],
+    ["try again in ~5 minutes", 5 * MINUTE_MS],
+    ["try again in approx. 5 minutes", 5 * MINUTE_MS],
+    ["try again in at most 10 minutes", 10 * MINUTE_MS],
+    ["Retry after 2 minute(s) 5 second(s)", 125 * SECOND_MS],
+    ["try again in 1 hour & 30 minutes", 90 * MINUTE_MS],
+    ["try again in 10 minutes or contact support within 24 hours", 10 * MINUTE_MS],
+    ["try again in 10 minutes. In 3 days the message is dropped", 10 * MINUTE_MS],
+    ["More than 10 different recipients in 60 minutes, wait 5 minutes", 5 * MINUTE_MS],
   ])("finds the delay in %j", (text, delayMs) => {
     expect(delayOf(text)).toBe(delayMs);
   });
@@ -41,6 +51,10 @@ describe("serverDelayMs()", () => {
   test.each([
     "4.3.0 No route for 2 hosts",
     "4.7.1 You have sent 200 messages in 24 hours",
+    "4.7.1 More than 10 different recipients in 60 minutes",
+    "4.7.1 Limit of 50 outgoing messages within 24 hours exceeded",
+    "4.7.0 Too many connections (10 in 60m)",
+    "4.7.0 Too many unknown users in 10 minutes",
     "Try again later",
     "Try again in a few minutes",
     "Error 300 in 5 lines",

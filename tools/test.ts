@@ -32,7 +32,7 @@ async function testAll(): Promise<number> {
   const processes = Math.min(MAX_PROCESSES, availableParallelism());
   const flags = [`--parallel=${processes}`, "--no-isolate", `--timings=${TIMINGS}`, LIMIT];
   try {
-    const env = { FLOW_TABLE: table, PACKAGE_IS_BUILT: "1" };
+    const env = { FLOW_TABLE: table, PACKAGE_IS_BUILT: "1", WORKER_BUNDLES: folder };
     const command = ["test", ...flags, ...(isMeasured ? ["--update-timings"] : [])];
     const status = await run(command, { ...env, MEASURED_FLOWS: "later" });
     const measured = await run(["test", LIMIT, ...COLUMNS, "-t", "measured:"], env);

@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { openPortable } from "../../src/runtime/local/portable-file.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { startSqld } from "../../tools/sqld.ts";
-import { bundleWorker, OBJECT_ENTRY } from "../../tools/workers/build.ts";
+import { OBJECT_ENTRY } from "../../tools/workers/build.ts";
 import { OBJECTS, serveWorker } from "../../tools/workers/serve.ts";
 import { session } from "../fixtures/process/api.ts";
 import { type Environment, TEST_MS } from "../fixtures/process/child.ts";
 import { type Folder, temporaryFolder } from "../fixtures/process/folder.ts";
 import { followCommands, pageCommands } from "../fixtures/process/page.ts";
 import { runCli, startSealpost } from "../fixtures/process/sealpost.ts";
+import { builtWorker } from "../fixtures/worker-bundle.ts";
 import { counting, openDesk } from "./queue-support.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -65,7 +66,7 @@ test("an instance moves from a file to an object, a database server and a file, 
 
   const bindings = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
   await using worker = await serveWorker({
-    bundle: await bundleWorker(OBJECT_ENTRY),
+    bundle: await builtWorker(OBJECT_ENTRY),
     bindings,
     services: OBJECTS,
   });

@@ -1,12 +1,13 @@
 import { setDefaultTimeout, test } from "bun:test";
 import { sqldPath } from "../../tools/sqld.ts";
-import { bundleWorker, LIBSQL_ENTRY, OBJECT_ENTRY } from "../../tools/workers/build.ts";
+import { LIBSQL_ENTRY, OBJECT_ENTRY } from "../../tools/workers/build.ts";
 import { OBJECTS, serveWorker } from "../../tools/workers/serve.ts";
 import { type Api, logIn } from "../fixtures/process/api.ts";
 import { TEST_MS } from "../fixtures/process/child.ts";
 import { DENO_SERVER, denoPath } from "../fixtures/process/deno.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { startSealpost } from "../fixtures/process/sealpost.ts";
+import { builtWorker } from "../fixtures/worker-bundle.ts";
 import { ADMIN, bindingsFor, KEYS, PASSWORD, startDatabase } from "../runtime/workers/fixtures/sealpost.ts";
 
 /**
@@ -35,7 +36,7 @@ export function onEachRuntime(
   }
 
   async function liveInWorkerd(entry: string, given: Readonly<Record<string, string>>): Promise<void> {
-    const bundle = await bundleWorker(entry, "smtp", config);
+    const bundle = await builtWorker(entry, "smtp", config);
     const bindings = { ...given, ...env };
     await using worker = await serveWorker({ bundle, bindings, services: OBJECTS, onLine: () => undefined });
     await live(worker.url.origin, await logIn(worker.url.origin, ADMIN, PASSWORD));

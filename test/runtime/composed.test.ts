@@ -1,8 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import PostalMime from "postal-mime";
-import { bundleWorker } from "../../tools/workers/build.ts";
 import { serveWorker } from "../../tools/workers/serve.ts";
 import { denoPath } from "../fixtures/process/deno.ts";
+import { builtWorker } from "../fixtures/worker-bundle.ts";
 import { composed } from "./fixtures/composed.ts";
 
 setDefaultTimeout(60_000);
@@ -29,7 +29,7 @@ test.skipIf(denoPath === null)("Deno composes the same bytes", async () => {
 });
 
 test("workerd composes the same bytes", async () => {
-  const bundle = await bundleWorker(WORKER);
+  const bundle = await builtWorker(WORKER);
   await using worker = await serveWorker({ bundle, bindings: {}, authorities: [], onLine: console.error });
   expect(await (await fetch(worker.url)).text()).toBe(expected);
 });

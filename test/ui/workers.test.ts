@@ -3,12 +3,13 @@ import type { Page } from "playwright-core";
 import { reply, type SmtpTestServer, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { buildPage } from "../../tools/page.ts";
 import { sqldPath } from "../../tools/sqld.ts";
-import { bundleWorker, LIBSQL_ENTRY, OBJECT_ENTRY } from "../../tools/workers/build.ts";
+import { LIBSQL_ENTRY, OBJECT_ENTRY } from "../../tools/workers/build.ts";
 import { OBJECTS, type ServedWorker, type Services, serveWorker } from "../../tools/workers/serve.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { fileText } from "../fixtures/smime/files.ts";
 import { isInstalled } from "../fixtures/smime/openssl.ts";
 import { opensslVerify } from "../fixtures/smime/verify.ts";
+import { builtWorker } from "../fixtures/worker-bundle.ts";
 import { bindingsFor, KEYS, PASSWORD, startDatabase, TEST_MS } from "../runtime/workers/fixtures/sealpost.ts";
 import { CHROMIUM, startBrowser, type TestBrowser, violationsOf } from "./fixtures/browser.ts";
 import { JOURNEY, sendSigned } from "./fixtures/journey.ts";
@@ -21,7 +22,7 @@ afterAll(() => folder[Symbol.dispose]());
 
 async function serve(entry: string, bindings: Readonly<Record<string, string>>, services: Services = {}) {
   await buildPage(`${folder.path}/page`);
-  const bundle = await bundleWorker(entry);
+  const bundle = await builtWorker(entry);
   return await serveWorker({ bundle, bindings, services, assets: `${folder.path}/page` });
 }
 

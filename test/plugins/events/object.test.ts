@@ -1,11 +1,12 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { bundleWorker, OBJECT_ENTRY } from "../../../tools/workers/build.ts";
+import { OBJECT_ENTRY } from "../../../tools/workers/build.ts";
 import { OBJECTS, type ServedWorker, serveWorker } from "../../../tools/workers/serve.ts";
 import { type HttpServer, startHttpServer } from "../../fixtures/http/server.ts";
 import { type Api, logIn } from "../../fixtures/process/api.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 
 setDefaultTimeout(TEST_MS);
 
@@ -18,11 +19,7 @@ const bindings = {
 /** The lease of a delivery lasts 30 s. */
 const BEFORE_LEASE_ENDS_MS = 20_000;
 
-const bundle = await bundleWorker(
-  OBJECT_ENTRY,
-  "smtp",
-  join(import.meta.dir, "fixtures", "worker-config.ts"),
-);
+const bundle = await builtWorker(OBJECT_ENTRY, "smtp", join(import.meta.dir, "fixtures", "worker-config.ts"));
 const start = (folder: string) =>
   serveWorker({ bundle, bindings, services: { ...OBJECTS, durableObjectsPersist: folder } });
 const logInTo = ({ url }: ServedWorker) => logIn(url.origin, "admin", PASSWORD);

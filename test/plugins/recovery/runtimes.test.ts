@@ -3,13 +3,13 @@ import { join } from "node:path";
 import PostalMime from "postal-mime";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { sqldPath } from "../../../tools/sqld.ts";
-import { bundleWorker } from "../../../tools/workers/build.ts";
 import { serveWorker } from "../../../tools/workers/serve.ts";
 import { type Api, logIn, request } from "../../fixtures/process/api.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { DENO_SERVER, denoPath } from "../../fixtures/process/deno.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { startSealpost } from "../../fixtures/process/sealpost.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase } from "../../runtime/workers/fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -80,7 +80,7 @@ for (const [name, entry, interpreter] of [
 
 test.skipIf(sqldPath() === null)("users set a new password on workerd", async () => {
   const config = join(import.meta.dir, "fixtures", "worker-config.ts");
-  const bundle = await bundleWorker(undefined, "smtp", config);
+  const bundle = await builtWorker(undefined, "smtp", config);
   await using database = await startDatabase();
   const bindings = { ...bindingsFor(database.url), SEALPOST_BASE_URL: BASE_URL };
   await using worker = await serveWorker({ bundle, bindings, authorities: [], onLine: () => undefined });

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { bundleWorker, OBJECT_ENTRY } from "../../../tools/workers/build.ts";
+import { OBJECT_ENTRY } from "../../../tools/workers/build.ts";
 import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, OBJECTS } from "../../../tools/workers/serve.ts";
 import { startModules, weigh } from "../../../tools/workers/weigh.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 
 /** By gzip: modules that every isolate loads, core and plugins with all of their routes; and all modules. */
 const MAX_BYTES = {
@@ -35,7 +36,7 @@ const FORBIDDEN = [
 const ALLOWED_EXTERNALS =
   /^node:(async_hooks|crypto|dns|events|fs|net|os|path|stream|timers|timers\/promises|tls|url|util)$|^cloudflare:/;
 
-const [bundle, object] = await Promise.all([bundleWorker(), bundleWorker(OBJECT_ENTRY)]);
+const [bundle, object] = await Promise.all([builtWorker(), builtWorker(OBJECT_ENTRY)]);
 
 describe("the Worker's bundle", () => {
   test.each([

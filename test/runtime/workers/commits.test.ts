@@ -1,16 +1,16 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { sql } from "drizzle-orm";
 import { openRemoteDatabase } from "../../../src/storage/remote/connect.ts";
-import { bundleWorker } from "../../../tools/workers/build.ts";
 import { serveWorker } from "../../../tools/workers/serve.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { startCountedDatabase } from "../../fixtures/round-trips.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 
 setDefaultTimeout(TEST_MS);
 
 /** Long enough to hang up during a commit. */
 const COMMIT_MS = 400;
-const bundle = bundleWorker(new URL("fixtures/commit-worker.ts", import.meta.url).pathname);
+const bundle = builtWorker(new URL("fixtures/commit-worker.ts", import.meta.url).pathname);
 
 async function opened() {
   const proxy = await startCountedDatabase();

@@ -2,17 +2,18 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
-import { bundleWorker, OBJECT_ENTRY } from "../../../tools/workers/build.ts";
+import { OBJECT_ENTRY } from "../../../tools/workers/build.ts";
 import { OBJECTS, type Services, serveWorker } from "../../../tools/workers/serve.ts";
 import { type Envelope, logIn } from "../../fixtures/process/api.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 import { ADMIN, KEYS, PASSWORD, TEST_MS } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
 
 const BODY_LIMIT = 16 * 1_048_576;
 const bindings = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
-const bundle = await bundleWorker(OBJECT_ENTRY);
+const bundle = await builtWorker(OBJECT_ENTRY);
 const lines: string[] = [];
 const onLine = (line: string) => void lines.push(line);
 const worker = await serveWorker({ bundle, bindings, services: OBJECTS, onLine });
@@ -130,7 +131,7 @@ describe("the front of an object", () => {
 describe("a password is verified", () => {
   const start = async () => {
     const entry = join(import.meta.dir, "fixtures", "front-worker.ts");
-    return serveWorker({ bundle: await bundleWorker(entry), bindings, services: OBJECTS });
+    return serveWorker({ bundle: await builtWorker(entry), bindings, services: OBJECTS });
   };
   const logInThrough = async ({ url }: { readonly url: URL }, front = "") => {
     const response = await fetch(new URL("/auth", url), {

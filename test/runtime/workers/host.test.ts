@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { createSealpost } from "sealpost";
 import { openDrivers } from "sealpost/bun";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
-import { bundleWorker } from "../../../tools/workers/build.ts";
 import { QUEUES, serveWorker } from "../../../tools/workers/serve.ts";
 import { CHEAP } from "../../fixtures/instance.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 import { ADMIN, KEYS, PASSWORD, startDatabase, TEST_MS } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -13,7 +13,7 @@ const MOST_CONNECTIONS = 4;
 const RECIPIENTS = Array.from({ length: 12 }, (_, index) => `you${index}@example.net`).sort();
 const TO = new URLSearchParams(RECIPIENTS.map((address): [string, string] => ["to", address]));
 
-const bundle = await bundleWorker(new URL("fixtures/host-worker.ts", import.meta.url).pathname);
+const bundle = await builtWorker(new URL("fixtures/host-worker.ts", import.meta.url).pathname);
 const database = await startDatabase();
 const bindings = { DATABASE_URL: database.url, KEYS };
 const server = await startSmtpServer();

@@ -2,16 +2,16 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { join } from "node:path";
 import * as mis from "../../../src/testing/smtp/index.ts";
 import { type SmtpTestServer, startSmtpServer, testCertificates } from "../../../src/testing/smtp/index.ts";
-import { bundleWorker } from "../../../tools/workers/build.ts";
 import { OBJECTS, type ServedWorker, serveWorker } from "../../../tools/workers/serve.ts";
 import { type Api, logIn } from "../../fixtures/process/api.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 import { ADMIN, KEYS, PASSWORD, TEST_MS } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
 
 const MAIL = { sender: "a@example.org", recipient: "b@example.net" };
 const bindings = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
-const bundle = await bundleWorker(join(import.meta.dir, "fixtures", "crash-worker.ts"));
+const bundle = await builtWorker(join(import.meta.dir, "fixtures", "crash-worker.ts"));
 const { ca } = await testCertificates();
 let worker: ServedWorker;
 let api: Api;

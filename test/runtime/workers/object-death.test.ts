@@ -1,9 +1,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { reply, type SmtpTestServer, startSmtpServer } from "../../../src/testing/smtp/index.ts";
-import { bundleWorker } from "../../../tools/workers/build.ts";
 import { OBJECTS, type ServedWorker, serveWorker } from "../../../tools/workers/serve.ts";
 import { type Api, logIn } from "../../fixtures/process/api.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 import { ADMIN, KEYS, PASSWORD, TEST_MS } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -11,7 +11,7 @@ setDefaultTimeout(TEST_MS);
 /** The object's alarm is at most two seconds away while it sends. */
 const SOON_MS = 6_000;
 
-const bundle = await bundleWorker(new URL("fixtures/failing-object.ts", import.meta.url).pathname);
+const bundle = await builtWorker(new URL("fixtures/failing-object.ts", import.meta.url).pathname);
 const bindings = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
 const start = (folder: string) =>
   serveWorker({ bundle, bindings, services: { ...OBJECTS, durableObjectsPersist: folder } });

@@ -1,15 +1,16 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { reply, startSmtpServer } from "../../../src/testing/smtp/index.ts";
-import { bundleWorker, OBJECT_ENTRY } from "../../../tools/workers/build.ts";
+import { OBJECT_ENTRY } from "../../../tools/workers/build.ts";
 import { OBJECTS, serveWorker } from "../../../tools/workers/serve.ts";
 import { type Api, logIn } from "../../fixtures/process/api.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 import { ADMIN, KEYS, PASSWORD, TEST_MS } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
 
 const bindings = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
-const bundle = await bundleWorker(OBJECT_ENTRY);
+const bundle = await builtWorker(OBJECT_ENTRY);
 const start = (more: Readonly<Record<string, string>> = {}) =>
   serveWorker({ bundle, bindings: { ...bindings, ...more }, services: OBJECTS });
 const worker = await start();

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { bundleWorker, OBJECT_ENTRY } from "../../../tools/workers/build.ts";
+import { OBJECT_ENTRY } from "../../../tools/workers/build.ts";
 import { OBJECTS, serveWorker } from "../../../tools/workers/serve.ts";
 import { signCall } from "../../fixtures/operator-call.ts";
 import { logIn, request } from "../../fixtures/process/api.ts";
@@ -9,6 +9,7 @@ import { Child, type Environment } from "../../fixtures/process/child.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { followCommands, pageCommands } from "../../fixtures/process/page.ts";
 import { runCli, startSealpost } from "../../fixtures/process/sealpost.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 import {
   ADMIN,
   bindingsFor,
@@ -21,7 +22,7 @@ import {
 
 setDefaultTimeout(TEST_MS);
 
-const bundle = await bundleWorker(OBJECT_ENTRY);
+const bundle = await builtWorker(OBJECT_ENTRY);
 const bindings = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
 const start = (more: Environment = {}) =>
   serveWorker({ bundle, bindings: { ...bindings, ...more }, services: OBJECTS });

@@ -1,9 +1,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { PAGE_HEADERS } from "../../../src/http/page.ts";
 import { buildPage, bundlePage } from "../../../tools/page.ts";
-import { bundleWorker } from "../../../tools/workers/build.ts";
 import { serveWorker } from "../../../tools/workers/serve.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 import { bindingsFor, startDatabase, TEST_MS } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -13,7 +13,7 @@ test("the static assets of the page have the headers that a server sends, and th
   await buildPage(`${folder.path}/page`);
   await using database = await startDatabase();
   await using worker = await serveWorker({
-    bundle: await bundleWorker(),
+    bundle: await builtWorker(),
     bindings: bindingsFor(database.url),
     assets: `${folder.path}/page`,
   });

@@ -1,9 +1,10 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
-import { bundleWorker, OBJECT_ENTRY } from "../../../tools/workers/build.ts";
+import { OBJECT_ENTRY } from "../../../tools/workers/build.ts";
 import { OBJECTS, type ServedWorker, serveWorker } from "../../../tools/workers/serve.ts";
 import { logIn } from "../../fixtures/process/api.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 import { packageFeatures } from "./fixtures/package-features.ts";
 import { ADMIN, bindingsFor, KEYS, PASSWORD, startDatabase, TEST_MS } from "./fixtures/sealpost.ts";
 
@@ -11,7 +12,7 @@ setDefaultTimeout(TEST_MS);
 
 test("a Worker has the plugins that it is built with, and their background work continues after the response", async () => {
   const config = join(import.meta.dir, "fixtures", "plugin-config.ts");
-  const bundle = await bundleWorker(undefined, "smtp", config);
+  const bundle = await builtWorker(undefined, "smtp", config);
   await using database = await startDatabase();
   await using server = await startSmtpServer();
   await using worker = await serveWorker({
@@ -40,14 +41,14 @@ test("a Worker has the plugins that it is built with, and their background work 
 const FIXTURES = join(import.meta.dir, "fixtures");
 
 test("packages do for a plugin in a Worker what they do outside of it", async () => {
-  const bundle = await bundleWorker(OBJECT_ENTRY, "smtp", join(FIXTURES, "features-config.ts"));
+  const bundle = await builtWorker(OBJECT_ENTRY, "smtp", join(FIXTURES, "features-config.ts"));
   const bindings = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
   await using worker = await serveWorker({ bundle, bindings, services: OBJECTS, onLine: () => undefined });
   await expectFeatures(worker);
 });
 
 test("packages do for an entry of a host what they do outside of it", async () => {
-  const bundle = await bundleWorker(join(FIXTURES, "features-worker.ts"));
+  const bundle = await builtWorker(join(FIXTURES, "features-worker.ts"));
   await using worker = await serveWorker({ bundle, bindings: {}, onLine: () => undefined });
   await expectFeatures(worker);
   const body = JSON.stringify({ a: 1 });

@@ -7,15 +7,15 @@ import {
   testCertificates,
 } from "../../../src/testing/smtp/index.ts";
 import type { Sqld } from "../../../tools/sqld.ts";
-import { bundleWorker } from "../../../tools/workers/build.ts";
 import { OBJECTS, type ServedWorker, serveWorker } from "../../../tools/workers/serve.ts";
 import { type Api, logIn } from "../../fixtures/process/api.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase, TEST_MS } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
 
 const MAIL = { sender: "a@example.org", recipient: "b@example.net" };
-const bundle = await bundleWorker(join(import.meta.dir, "fixtures", "pool-worker.ts"));
+const bundle = await builtWorker(join(import.meta.dir, "fixtures", "pool-worker.ts"));
 const { ca } = await testCertificates();
 const lines: string[] = [];
 const onLine = (line: string) => void lines.push(line);

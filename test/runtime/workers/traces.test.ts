@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { reply, startSmtpServer } from "../../../src/testing/smtp/index.ts";
-import { bundleWorker } from "../../../tools/workers/build.ts";
 import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from "../../../tools/workers/serve.ts";
 import { logIn } from "../../fixtures/process/api.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase, TEST_MS } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -41,7 +41,7 @@ afterAll(() => database[Symbol.asyncDispose]());
 async function startTraced() {
   const events: TailEvent[] = [];
   let changed = Promise.withResolvers<void>();
-  const { modules } = await bundleWorker();
+  const { modules } = await builtWorker();
   const miniflare = new Miniflare({
     host: "127.0.0.1",
     cf: false,

@@ -1,15 +1,16 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
-import { bundleWorker, LIBSQL_ENTRY, OBJECT_ENTRY } from "../../../tools/workers/build.ts";
+import { LIBSQL_ENTRY, OBJECT_ENTRY } from "../../../tools/workers/build.ts";
 import { OBJECTS, serveWorker } from "../../../tools/workers/serve.ts";
 import { startHttpServer } from "../../fixtures/http/server.ts";
 import { logIn } from "../../fixtures/process/api.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 import { ADMIN, bindingsFor, PASSWORD, startDatabase, startWorker, TEST_MS } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
 
 const MAX_GZIP_BYTES = 426_000;
-const bundle = await bundleWorker(LIBSQL_ENTRY, "worker-mailer");
+const bundle = await builtWorker(LIBSQL_ENTRY, "worker-mailer");
 const database = await startDatabase();
 afterAll(() => database[Symbol.asyncDispose]());
 const bindings = { ...bindingsFor(database.url), SEALPOST_TRANSPORT: "worker-mailer" };
@@ -20,7 +21,7 @@ test.each([
 ])("%s built with worker-mailer sends through it", async (_, entry) => {
   const isObject = entry === OBJECT_ENTRY;
   await using worker = await serveWorker({
-    bundle: isObject ? await bundleWorker(entry, "worker-mailer") : bundle,
+    bundle: isObject ? await builtWorker(entry, "worker-mailer") : bundle,
     bindings: isObject ? { ...bindings, SEALPOST_DATABASE_URL: "" } : bindings,
     services: OBJECTS,
   });
@@ -58,7 +59,7 @@ test("a built Worker gives worker-mailer only Sealpost's sockets", () => {
 });
 
 test("a Worker built by default contains no worker-mailer and rejects the setting for it", async () => {
-  expect((await bundleWorker()).inputs.filter((path) => path.includes("worker-mailer"))).toEqual([]);
+  expect((await builtWorker()).inputs.filter((path) => path.includes("worker-mailer"))).toEqual([]);
   await using worker = await startWorker(bindings);
   expect((await fetch(worker.url)).status).toBe(503);
   const line = "SEALPOST_TRANSPORT: this Worker is built with smtp";

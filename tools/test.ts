@@ -15,8 +15,8 @@ const TIMINGS = "test/timings.json";
 /** As in test/setup.ts, whose limit does not reach every file that a process runs after its first: ends a test that hangs. */
 const LIMIT = "--timeout=60000";
 
-/** Some flows compare durations: they run alone, at the end. */
-const COLUMNS = ["bun", "deno", "node", "workerd", "object"].map((name) => `test/runtime/${name}.test.ts`);
+/** Where some flows compare durations: they run alone, at the end. In workerd no flow does. */
+const COLUMNS = ["bun", "deno", "node"].map((name) => `test/runtime/${name}.test.ts`);
 
 const [first, ...rest] = process.argv.slice(2);
 const isMeasured = first === "--measure";

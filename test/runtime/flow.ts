@@ -53,7 +53,7 @@ export interface Flow {
   readonly except?: Readonly<Partial<Record<RuntimeName, Exception>>>;
   /** Whether workerd's exception does not hold for the object. */
   readonly isUsualInObject?: true;
-  /** Whether it compares durations, and so needs the machine for itself. */
+  /** Whether it compares durations, and so needs the machine for itself. No exception compares any. */
   readonly isMeasured?: true;
 }
 

@@ -285,7 +285,7 @@ export class Conversation {
   #onEarly(reply: SmtpReply): void {
     if (reply.code >= 400 && this.#pipeline.hasMessage && this.#task?.onEarlyRejection)
       this.#task.onEarlyRejection(reply);
-    else this.lost("protocol", this.phase, reply);
+    else this.lost(this.#surplusCode(reply), this.phase, reply);
   }
 
   /** Handles more replies than commands: replies no longer match, and the latest one may not have matched either. */
@@ -295,8 +295,13 @@ export class Conversation {
     if (this.isEndWritten && reply !== null && isContradiction(reply, this.#result, this.#latest)) {
       this.#result = { successful: false, failure: unknownOutcome("protocol", reply) };
     } else if (!this.isEndWritten && this.#result.successful) {
-      this.#result = { successful: false, failure: notSent(this.phase, "protocol", reply) };
+      this.#result = { successful: false, failure: notSent(this.phase, this.#surplusCode(reply), reply) };
     }
+  }
+
+  /** A server may close with 421 at any time (RFC 5321 3.8). Any other surplus reply breaks the protocol. */
+  #surplusCode(reply: SmtpReply | null): FailureCode {
+    return reply?.code === SERVICE_CLOSING ? this.#port.rejection(this.phase, reply).code : "protocol";
   }
 
   #turn(): Turn {

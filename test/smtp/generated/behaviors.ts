@@ -36,8 +36,8 @@ const PERMANENT = [
 const POSITIVE = ["250 Ok", "251 Forwarded", "220 Hello", "235 Welcome", "221 Bye"] as const;
 const INTERMEDIATE = ["354 Go on", "334 ", "334", "334 PDE4OTZAbXg+"] as const;
 const CLOSING = ["421 4.3.2 Shutting down", "421"] as const;
-const SURPLUS = [...POSITIVE, ...PERMANENT, ...TEMPORARY, ...INTERMEDIATE, ...CLOSING] as const;
-const UNASKED = [...CLOSING, ...PERMANENT, ...TEMPORARY, ...POSITIVE, ...INTERMEDIATE] as const;
+const SURPLUS = [...POSITIVE, ...PERMANENT, ...TEMPORARY, ...INTERMEDIATE] as const;
+const UNASKED = [...PERMANENT, ...TEMPORARY, ...POSITIVE, ...INTERMEDIATE] as const;
 const NONSENSE = [
   "HTTP/1.1 400 Bad Request\r\n\r\n",
   "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -60,6 +60,13 @@ const BY_CLASS: Readonly<Record<ReplyClass, readonly [Kind, ...Kind[]]>> = {
   "4xx": [(_proper, choices) => of(choices.pick(TEMPORARY))],
   "5xx": [(_proper, choices) => of(choices.pick(PERMANENT))],
   "421": [(_proper, choices) => ({ ...of(choices.pick(CLOSING)), isGone: true })],
+  "early 421": [
+    (proper, choices) => ({
+      text: `${proper}\r\n${choices.pick(CLOSING)}\r\n`,
+      code: codeOf(proper),
+      isGone: true,
+    }),
+  ],
   unexpected: [
     (proper, choices) => ({
       text: `${proper}\r\n${choices.pick(SURPLUS)}\r\n`,
@@ -109,9 +116,17 @@ export function chooseBehavior(step: ModelStep, proper: string, trouble: number,
   return choices.pick(KINDS)(proper, choices);
 }
 
+/** Classes of what a server sends without a command. */
+export const UNASKED_CLASSES = ["unexpected", "early 421", "nonsense"] as const satisfies ReplyClass[];
+export type UnaskedClass = (typeof UNASKED_CLASSES)[number];
+
 /** Replies that a server sends without a command. */
-export function chooseUnasked(choices: Choices, isNonsense = choices.chance(20)): Behavior {
-  const text = isNonsense ? choices.pick([...NONSENSE, "25"]) : `${choices.pick(UNASKED)}\r\n`;
+export function chooseUnasked(choices: Choices, unaskedClass: UnaskedClass): Behavior {
+  const text = {
+    unexpected: () => `${choices.pick(UNASKED)}\r\n`,
+    "early 421": () => `${choices.pick(CLOSING)}\r\n`,
+    nonsense: () => choices.pick([...NONSENSE, "25"]),
+  }[unaskedClass]();
   const isGone = choices.chance(50);
   // A server that rejects early and closes has sent its last reply.
   return { text, code: null, isGone, isOutOfOrder: !(isGone && /^[45]/.test(text)) };

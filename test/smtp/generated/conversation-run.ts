@@ -2,6 +2,7 @@ import type { FailureCode } from "../../../src/domain/delivery.ts";
 import { Conversation } from "../../../src/smtp/conversation.ts";
 import type { Turn } from "../../../src/smtp/pipeline.ts";
 import type { MessageTransfer } from "../../../src/smtp/transaction.ts";
+import { UNASKED_CLASSES } from "./behaviors.ts";
 import type { Choices } from "./choices.ts";
 import { ClientBytes } from "./client-bytes.ts";
 import { type Coverage, classOf, type State, stateOf } from "./coverage.ts";
@@ -165,9 +166,10 @@ export class ConversationRun {
   #disturb(state: State, percent: number): void {
     const incident =
       this.#incidents.take(state) ??
-      (this.#choices.chance(percent) ? this.#choices.pick(["unexpected", "nonsense", "lost"]) : null);
+      (this.#choices.chance(percent) ? this.#choices.pick([...UNASKED_CLASSES, "lost"]) : null);
     if (incident === "lost") this.#lose();
-    else if (incident !== null) this.#server.interrupt(incident === "nonsense");
+    const unasked = UNASKED_CLASSES.find((one) => one === incident);
+    if (unasked !== undefined) this.#server.interrupt(unasked);
   }
 
   /** RSET and QUIT change nothing, whatever the replies. */
@@ -261,6 +263,8 @@ export class ConversationRun {
     const work = this.#work;
     assert(result !== null, "There is no result, though the connection is lost");
     const outcome: Outcome = result.successful ? "successful" : result.failure.outcome;
+    const isClosed = !result.successful && outcome === "not-sent" && result.failure.reply?.code === 421;
+    assert(!isClosed || result.failure.code !== "protocol", "A 421 is reported as a breach of the protocol");
     if (work === null || work.kind === "check") {
       const expected = outcomeOfCheck(this.#scenario, work, this.#known);
       assert(outcome === expected, `${outcome} instead of ${expected}`);

@@ -24,8 +24,18 @@ export const STATES = [
 ] as const;
 export type State = (typeof STATES)[number];
 
-/** Classes of inputs. `unexpected`: a reply that is not due. */
-export const CLASSES = ["2xx", "3xx", "4xx", "5xx", "421", "unexpected", "nonsense", "lost"] as const;
+/** Classes of inputs. `early 421` and `unexpected`: a 421 or another reply that is not due. */
+export const CLASSES = [
+  "2xx",
+  "3xx",
+  "4xx",
+  "5xx",
+  "421",
+  "early 421",
+  "unexpected",
+  "nonsense",
+  "lost",
+] as const;
 export type ReplyClass = (typeof CLASSES)[number];
 
 const NOTHING_DUE = ["2xx", "3xx", "4xx", "5xx", "421"] as const;
@@ -105,7 +115,7 @@ export function stateOf(step: ModelStep, isTls: boolean, isCheck: boolean): Stat
 
 export function classOf({ entry, reply }: Arrival): ReplyClass {
   if (reply === null) return "nonsense";
-  if (entry === null) return "unexpected";
+  if (entry === null) return reply.code === 421 ? "early 421" : "unexpected";
   if (reply.code === 421) return "421";
   return (["2xx", "3xx", "4xx", "5xx"] as const)[Math.floor(reply.code / 100) - 2] ?? "nonsense";
 }

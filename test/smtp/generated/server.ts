@@ -1,4 +1,4 @@
-import { type Behavior, behaviorOf, chooseBehavior, chooseUnasked } from "./behaviors.ts";
+import { type Behavior, behaviorOf, chooseBehavior, chooseUnasked, type UnaskedClass } from "./behaviors.ts";
 import type { Choices } from "./choices.ts";
 import { unstuff, type Written } from "./client-bytes.ts";
 import { stateOf } from "./coverage.ts";
@@ -61,8 +61,8 @@ export class ModelServer {
   }
 
   /** Sends bytes without a command. */
-  interrupt(isNonsense?: boolean): void {
-    this.#carryOut(chooseUnasked(this.#choices, isNonsense), {});
+  interrupt(unaskedClass: UnaskedClass): void {
+    this.#carryOut(chooseUnasked(this.#choices, unaskedClass), {});
   }
 
   /** Takes bytes on their way to the client. Without a number, all of them. */

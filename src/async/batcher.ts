@@ -71,6 +71,8 @@ export class Batcher<T, R> {
   readonly #nowMs: () => number;
   #waiting: Entry<T, R>[] = [];
   #run: Run | null = null;
+  /** Ends the wait of the run for `gatherMs`. */
+  #endGathering: () => void = () => undefined;
   /** Items of the latest run. */
   #latestCount = 1;
 
@@ -102,6 +104,11 @@ export class Batcher<T, R> {
     }
     if ("error" in entry.outcome) throw entry.outcome.error;
     return entry.outcome.value;
+  }
+
+  /** Ends the wait of a run for more items. It starts before the next tick of the event loop. */
+  flush(): void {
+    this.#endGathering();
   }
 
   /** Resolves when no item waits or runs. */
@@ -153,11 +160,17 @@ export class Batcher<T, R> {
    */
   async #gather(): Promise<void> {
     const { gatherMs = 0 } = this.#options;
-    if (gatherMs > 0 && this.#latestCount > 1) await setTimeout(gatherMs);
+    if (gatherMs > 0 && this.#latestCount > 1) return this.#untilGathered(gatherMs);
     for (let tick = 0, seen = 0; tick < MAX_TICKS && seen < this.#waiting.length; tick++) {
       seen = this.#waiting.length;
       await setImmediate();
     }
+  }
+
+  async #untilGathered(gatherMs: number): Promise<void> {
+    const flushed = Promise.withResolvers<void>();
+    this.#endGathering = flushed.resolve;
+    await Promise.race([setTimeout(gatherMs), flushed.promise]);
   }
 
   /** Takes the first items, at least one. Rejects waiting items that are late. */

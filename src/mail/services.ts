@@ -202,6 +202,7 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
         attempts: createAttempts({ ...sending, loadServer, recorder }),
         outcomes: createOutcomes({ ...sending, recorder }),
         probes: createProbes(sending),
+        recorder,
         waitsInTransport: transport.boundsConnections === true,
       });
     },

@@ -90,12 +90,16 @@ const OVERDUE = sql`
     AND (lease IS NULL OR due_at <= ${EXPIRED_BEFORE}) LIMIT ${LIMIT}`;
 const IS_LEASED = isLeased(sql.placeholder("leases"));
 
+/** Materialized, because each use of a value of `json_each` writes it as text, which is then parsed again. */
+const GIVEN = sql`given AS MATERIALIZED (SELECT value FROM json_each(${ROWS}) AS one)`;
 const RECORD_ATTEMPTS = sql`
+  WITH ${GIVEN}
   INSERT INTO mail_attempt (mail_id, identifier, date, result)
   SELECT mail.id, one.value ->> 'identifier', one.value ->> 'date', one.value -> 'result'
-  FROM json_each(${ROWS}) AS one
+  FROM given AS one
   JOIN mail ON mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'`;
 const APPLY_UPDATES = sql`
+  WITH ${GIVEN}
   UPDATE mail SET
     state = one.value ->> 'state',
     identifier = one.value ->> 'identifier',
@@ -107,7 +111,7 @@ const APPLY_UPDATES = sql`
     lease = CASE WHEN one.value ->> 'released' THEN NULL ELSE mail.lease END,
     begun = CASE WHEN one.value ->> 'released' THEN 0 ELSE mail.begun END,
     updated_at = ${NOW}
-  FROM json_each(${ROWS}) AS one
+  FROM given AS one
   WHERE mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'
   RETURNING mail.id AS id`;
 

@@ -260,4 +260,13 @@ describe("Batcher.run() with callers that await each other", () => {
     expect(performance.now() - gatheringMs).toBeGreaterThanOrEqual(399);
     expect(runs).toEqual([[0], [1, 2], [3]]);
   });
+
+  test("flush() ends the wait for `gatherMs`", async () => {
+    const { batcher, runs } = echo({ gatherMs: 60_000 });
+    await Promise.all([batcher.run(0), batcher.run(1)]);
+    const run = batcher.run(2);
+    batcher.flush();
+    await run;
+    expect(runs).toEqual([[0, 1], [2]]);
+  });
 });

@@ -39,7 +39,7 @@ export interface DispatcherDeps {
   readonly circuit: Circuit;
   readonly wake: Wake;
   readonly platform: Platform;
-  /** Whether the next message of each connection waits in the transport. */
+  /** Whether the next messages of each connection wait in the transport. */
   readonly waitsInTransport: boolean;
 }
 
@@ -184,6 +184,7 @@ export class Dispatcher {
     await attempts.attempt(mail, index, { finalReplyTimeoutMs, mayStart });
     // The connection sends the next message while the database writes.
     this.#free(queue, performance.now() - startMs);
+    if (mail.remaining === 0) this.#makeRoom(mail, queue);
     await outcomes.record(mail);
     if (mail.remaining === 0) this.#release(mail, queue);
     if (queue.wantsMore) this.#callbacks.onRoom();
@@ -197,7 +198,15 @@ export class Dispatcher {
     for (const one of [...all.filter((other) => other !== queue), queue]) this.#fill(one);
   }
 
+  /** Claims more when half of the messages are attempted, although their outcomes are not recorded yet. */
+  #makeRoom(mail: LeasedMail, queue: ServerQueue): void {
+    const wantedMore = queue.wantsMore;
+    queue.recording.add(mail);
+    if (!wantedMore && queue.wantsMore) this.#callbacks.onRoom();
+  }
+
   #release(mail: LeasedMail, queue: ServerQueue): void {
+    queue.recording.delete(mail);
     if (this.#leases.delete(mail)) queue.leased--;
     if (this.budget) this.#track(this.#wakeForNext(mail));
   }

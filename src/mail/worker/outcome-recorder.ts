@@ -21,6 +21,8 @@ export interface OutcomeRecorder {
   record(update: MailUpdate): Promise<boolean>;
   /** Marks that the sending of a message starts. Resolves to `false` if the lease was lost: it must not be sent. */
   markStarted(lease: LeaseRef): Promise<boolean>;
+  /** Has the outcomes that gather join a commit that starts in this tick. */
+  joinCommit(): void;
 }
 
 interface OutcomeRecorderDeps {
@@ -36,24 +38,27 @@ type Commit<T> = (items: readonly T[]) => Promise<readonly Pick<LeaseRef, "id">[
  * Nothing is dropped while the database is unavailable.
  */
 export function createOutcomeRecorder({ database, outbox, platform }: OutcomeRecorderDeps): OutcomeRecorder {
+  const outcomes = batcherOf(async (updates: readonly MailUpdate[]) => {
+    const [, rows] = await database.commit([
+      outbox.recordAttempts(updates),
+      outbox.applyUpdates(updates, platform.now()),
+    ]);
+    return rows;
+  });
+  const starts = batcherOf(async (leases: readonly LeaseRef[]) => {
+    const [rows] = await database.commit([outbox.markStarted(leases)]);
+    return rows;
+  });
   return {
-    record: batched(async (updates: readonly MailUpdate[]) => {
-      const [, rows] = await database.commit([
-        outbox.recordAttempts(updates),
-        outbox.applyUpdates(updates, platform.now()),
-      ]);
-      return rows;
-    }),
-    markStarted: batched(async (leases: readonly LeaseRef[]) => {
-      const [rows] = await database.commit([outbox.markStarted(leases)]);
-      return rows;
-    }),
+    record: (update) => runIn(outcomes, update),
+    markStarted: (lease) => runIn(starts, lease),
+    joinCommit: () => outcomes.flush(),
   };
 }
 
-/** Commits items together. The returned function resolves to whether the message was still leased. */
-function batched<T extends LeaseRef>(commit: Commit<T>): (item: T) => Promise<boolean> {
-  const batcher = new Batcher<T, boolean>({
+/** Commits items together. The results say whether the messages were still leased. */
+function batcherOf<T extends LeaseRef>(commit: Commit<T>): Batcher<T, boolean> {
+  return new Batcher<T, boolean>({
     async run(items) {
       const ids = new Set((await persist(commit, items)).map(({ id }) => id));
       return items.map(({ id }) => ids.has(id));
@@ -61,15 +66,16 @@ function batched<T extends LeaseRef>(commit: Commit<T>): (item: T) => Promise<bo
     maxSize: MAX_PER_COMMIT,
     gatherMs: GATHER_MS,
   });
-  return async (item) => {
-    try {
-      return await batcher.run(item);
-    } catch (error) {
-      // Another claim finds the message when its lease ends.
-      log.error("Cannot record the outcome of message {mailId}: {error}", { mailId: item.id, error });
-      return false;
-    }
-  };
+}
+
+async function runIn<T extends LeaseRef>(batcher: Batcher<T, boolean>, item: T): Promise<boolean> {
+  try {
+    return await batcher.run(item);
+  } catch (error) {
+    // Another claim finds the message when its lease ends.
+    log.error("Cannot record the outcome of message {mailId}: {error}", { mailId: item.id, error });
+    return false;
+  }
 }
 
 /** Repeats a commit while the database is unavailable. */

@@ -2,6 +2,7 @@ import { type OutboxRepository, readMailRow } from "../../storage/outbox.ts";
 import type { QueueSummary } from "../../storage/outbox-statements.ts";
 import { type Aim, LeasedMail } from "./leased-mail.ts";
 import type { Leases, LeasesDeps } from "./leases.ts";
+import type { OutcomeRecorder } from "./outcome-recorder.ts";
 import type { Probe, Probes } from "./probes.ts";
 
 /** Time between two erasures of content that was kept for a retry. */
@@ -12,6 +13,7 @@ const MAX_OVERDUE = 100;
 
 export interface PollerDeps extends LeasesDeps {
   readonly probes: Probes;
+  readonly recorder: OutcomeRecorder;
   readonly newId: () => string;
 }
 
@@ -94,6 +96,7 @@ export class Poller {
     const plans = queues.flatMap((queue) => planClaims(this.#deps, queue, room.in(queue), time));
     if (plans.length === 0) return [];
     const leaseEndsMs = this.#leases.endOfNewLease();
+    this.#deps.recorder.joinCommit();
     const results = await this.#deps.database.commit(plans.map(({ claim }) => claim));
     return plans.flatMap(({ aim }, index) =>
       (results[index] ?? []).map((row) => new LeasedMail(readMailRow(row), { aim, leaseEndsMs })),

@@ -8,6 +8,11 @@ const UNSAVED_CONNECTIONS = 100;
 const AHEAD_MS = 100;
 const MIN_PER_CONNECTION = 2;
 const MAX_PER_CONNECTION = 40;
+/**
+ * Attempts for each connection if the transport bounds them: the message that is sent, the next one, whose commands leave
+ * with its end, and one to become the next. A new attempt takes a tick to get there, because it reads its definition first.
+ */
+const ACTIVE_PER_CONNECTION = 3;
 /** Assumed duration of an attempt before the first one. */
 const INITIAL_AVERAGE_MS = 25;
 /** A server whose attempts take less than this on average is fast. */
@@ -34,6 +39,8 @@ export class ServerQueue {
   connections: number | null = null;
   /** Number of leased messages. */
   leased = 0;
+  /** Those of them whose attempts are over, and whose outcome is being recorded. They keep no other message waiting. */
+  readonly recording = new Set<LeasedMail>();
   readonly waiting: Waiting[] = [];
   readonly #waitsInTransport: boolean;
   readonly #max: number;
@@ -41,7 +48,7 @@ export class ServerQueue {
   #averageMs = INITIAL_AVERAGE_MS;
 
   /**
-   * @param waitsInTransport whether the next message of each connection waits in the transport.
+   * @param waitsInTransport whether the next messages of each connection wait in the transport.
    * @param max connections that are used, if the definition has more.
    */
   constructor(
@@ -68,7 +75,7 @@ export class ServerQueue {
 
   /** Number of messages that may still be leased. */
   get room(): number {
-    return this.#capacity - this.leased;
+    return this.#capacity - this.leased + this.recording.size;
   }
 
   /** Whether to claim more. Not after every message, because a claim is a commit. */
@@ -79,7 +86,9 @@ export class ServerQueue {
   /** A slow server gets no message that must wait in the transport, where it might time out. */
   get #maxActive(): number {
     const isFast = this.#averageMs < FAST_MS;
-    return this.#waitsInTransport && isFast ? 2 * this.#maxConnections : this.#maxConnections;
+    return this.#waitsInTransport && isFast
+      ? ACTIVE_PER_CONNECTION * this.#maxConnections
+      : this.#maxConnections;
   }
 
   /** Returns the next recipient to attempt; `undefined` if none waits or the connections are busy. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { setImmediate } from "node:timers/promises";
 import { sql } from "drizzle-orm";
 import { createOutcomeRecorder } from "../../../src/mail/worker/outcome-recorder.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
@@ -57,6 +58,24 @@ describe("record()", () => {
     const refused = { dueAt: "tomorrow" } as never as Partial<MailUpdate>;
     const settled = [update("mail 0"), update("mail 1", refused), update("mail 2")];
     expect(await Promise.all(settled.map(recorder.record))).toEqual([true, false, true]);
+  });
+});
+
+describe("joinCommit()", () => {
+  test("has the outcomes that gather join the next commit", async () => {
+    const { counted, database, ids, recorder } = await leasedMails(5);
+    await using _ = database;
+    const [last = "", ...first] = ids;
+    // Outcomes gather after a commit of several.
+    await Promise.all(first.map((id) => recorder.record(update(id))));
+    const { writes } = counted;
+    const recorded = recorder.record(update(last));
+    await setImmediate();
+    expect(counted.writes - writes).toBe(0);
+    recorder.joinCommit();
+    await database.commit([database.write.run(sql`UPDATE mail SET submitter = 'other'`)]);
+    expect(await recorded).toBe(true);
+    expect(counted.writes - writes).toBe(1);
   });
 });
 

@@ -89,8 +89,9 @@ describe("verifyPassword()", () => {
     const phc = await hashPassword("right", { randomBytes, cost: slow });
     const stored = [phc, null, "damaged"];
     const fastestMs = stored.map(() => Number.POSITIVE_INFINITY);
-    // In turns and the fastest of each, so that a busy machine slows all or none.
-    for (let run = 0; run < 5; run++) {
+    const areLess = () => fastestMs.some((ms) => ms <= (fastestMs[0] ?? 0) / 2);
+    // In turns and the fastest of each, because a busy machine only adds to a time, and more of them compare better.
+    for (let run = 0; run < 5 || (run < 50 && areLess()); run++) {
       for (const [index, hash] of stored.entries()) {
         const begin = performance.now();
         await verifyPassword("wrong", hash, { cost: slow });

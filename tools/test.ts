@@ -10,6 +10,8 @@ import { formatTable } from "../test/runtime/format-table.ts";
 const ROOT = join(import.meta.dir, "..");
 /** More processes gain little: the slowest files take as long. */
 const MAX_PROCESSES = 4;
+/** Processes that work while others wait: for timeouts, and for servers that start. */
+const EXTRA_PROCESSES = 1;
 /** Durations of the files in milliseconds: the slowest start first. `bun tools/test.ts --measure` measures them again. */
 const TIMINGS = "test/timings.json";
 /** As in test/setup.ts, whose limit does not reach every file that a process runs after its first: ends a test that hangs. */
@@ -29,7 +31,7 @@ async function testAll(): Promise<number> {
   if (built !== 0) return built;
   const folder = await mkdtemp(join(tmpdir(), "sealpost-tests-"));
   const table = join(folder, "flows.jsonl");
-  const processes = Math.min(MAX_PROCESSES, availableParallelism());
+  const processes = Math.min(MAX_PROCESSES, availableParallelism() + EXTRA_PROCESSES);
   const flags = [`--parallel=${processes}`, "--no-isolate", `--timings=${TIMINGS}`, LIMIT];
   try {
     const env = { FLOW_TABLE: table, PACKAGE_IS_BUILT: "1", WORKER_BUNDLES: folder };

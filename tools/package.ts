@@ -16,7 +16,8 @@ const CONTENT = [
   // Not their tests, which docs/plugins.md shows: a package has no tests of its own.
   "examples/**/!(*.test).*",
   "dist/{module,plugins}/**/*.{js,d.ts}",
-  "dist/page/**/*",
+  // Not the OpenAPI document, which the build of a Worker adds.
+  "dist/page/{_headers,ui/*}",
 ];
 
 /** Makes the package from what is built. A package that is not complete has no package.json, so npm rejects it. */

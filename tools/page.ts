@@ -1,6 +1,7 @@
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { PAGE_HEADERS } from "../src/http/page.ts";
+import { API_HEADERS } from "../src/wire/request.ts";
 
 // Builds the admin page into dist/page/: its files with hashed names in ui/, and for Workers the headers of static
 // assets. `npm start` and the other scripts run it if a source is newer.
@@ -42,7 +43,7 @@ export async function buildPage(folder = PAGE_FOLDER): Promise<void> {
   await rename(draft, folder);
 }
 
-/** The same headers as `pageRoutes` sends, in the form of Cloudflare's static assets. */
+/** The same headers as a server sends, in the form of Cloudflare's static assets. */
 function headersFile(): string {
   const lines = (headers: Readonly<Record<string, string>>) =>
     Object.entries(headers).map(([name, value]) => `  ${name}: ${value}`);
@@ -55,6 +56,9 @@ function headersFile(): string {
     ...lines(PAGE_HEADERS.hashed),
     "/ui/:name.css",
     ...lines(PAGE_HEADERS.hashed),
+    // The OpenAPI document, if the build of a Worker adds it: those of every response of the API.
+    "/openapi.json",
+    ...lines(API_HEADERS),
     "",
   ].join("\n");
 }

@@ -28,7 +28,7 @@ if [ "$mode" = --production ]; then set_up --production; else set_up; fi
 
 # Builds the admin page if a source is newer. A server without it still serves the API.
 page=dist/page/_headers
-if [ ! -f "$page" ] || [ -n "$(find src/ui src/http/page.ts tools/page.ts bun.lock -newer "$page" 2>/dev/null | head -n 1)" ]; then
+if [ ! -f "$page" ] || [ -n "$(find src/ui src/http/page.ts src/wire/request.ts tools/page.ts bun.lock -newer "$page" 2>/dev/null | head -n 1)" ]; then
   "$bun" tools/page.ts || echo "The admin page cannot be built, and is not served" >&2
 fi
 if [ "$mode" = --deno ]; then

@@ -15,6 +15,9 @@ const MAX_BODY_BYTES = 256 * 1024;
 const REQUEST_ID_BYTES = 8;
 const ADDRESS_AND_PORT = /^(?:([\d.]+)|\[([\da-f:.]+)\]):\d{1,5}$/i;
 
+/** Headers of every response of the API. */
+export const API_HEADERS = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" } as const;
+
 export interface RequestOptions {
   readonly platform: Platform;
   readonly trustedProxies: readonly CidrBlock[];
@@ -38,8 +41,7 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
     c.set("clientAddress", known);
     c.set("isOperator", isOperator);
     await next();
-    c.header("Cache-Control", "no-store");
-    c.header("X-Content-Type-Options", "nosniff");
+    for (const [name, value] of Object.entries(API_HEADERS)) c.header(name, value);
   };
 }
 

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { $ } from "bun";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
+import { createDocument } from "../../tools/workers/document.ts";
 import { logIn } from "../fixtures/process/api.ts";
 import { node22 } from "../fixtures/process/node.ts";
 import { freePort } from "../fixtures/process/port.ts";
@@ -100,6 +101,9 @@ describe.skipIf(obstacle !== "")(`${WRANGLER} takes wrangler.jsonc`, () => {
     try {
       await untilReady(`${origin}/readyz`, serving);
       expect((await fetch(`${origin}/ui/`)).status).toBe(200);
+      const document = await fetch(`${origin}/openapi.json`);
+      expect([document.status, document.headers.get("Cache-Control")]).toEqual([200, "no-store"]);
+      expect(await document.json()).toEqual(JSON.parse(await createDocument()));
       const admin = await logIn(origin, ADMIN, PASSWORD);
       const definition = { server: `127.0.0.1:${smtp.port}`, sender: "a@example.org" };
       const { body } = await admin.test({ ...definition, recipient: "b@example.net" });

@@ -3,10 +3,12 @@ import { dirname, join, sep } from "node:path";
 import type { BunPlugin } from "bun";
 import { type Config, parseConfig } from "../../src/config.ts";
 import { findConfig } from "../../src/runtime/local/load-plugins.ts";
+import { writeDocument } from "./document.ts";
 import { joinModules } from "./join-modules.ts";
 import { minify } from "./minify.ts";
 import { UNUSED, UNUSED_BY_LIBSQL } from "./never-called.ts";
 import { shedAsn1 } from "./shed-asn1.ts";
+import { shedDocs } from "./shed-docs.ts";
 import { shedParts } from "./shed-parts.ts";
 import { shedTables } from "./shed-tables.ts";
 
@@ -114,6 +116,7 @@ const leaveOut = (replacements: Replacements): BunPlugin => ({
 /** The default builds leave out more: plugins of the operator, and other entries, find whole packages. */
 const shedDefault = (entry: string): readonly BunPlugin[] => [
   leaveOut([...LEFT_OUT, ...LEFT_OUT_BY_DEFAULT]),
+  shedDocs,
   shedAsn1(),
   shedParts(entry === LIBSQL_ENTRY ? { ...UNUSED, ...UNUSED_BY_LIBSQL } : UNUSED),
 ];
@@ -192,6 +195,8 @@ export interface WorkerBundle {
   readonly parts: readonly WorkerPart[];
   /** Modules that the runtime must provide. */
   readonly externals: readonly string[];
+  /** Whether the OpenAPI document must be among the static assets: the Worker has no route for it. */
+  readonly needsDocument: boolean;
 }
 
 /**
@@ -246,6 +251,7 @@ export async function bundleWorker(
     inputs: [...new Set(parts.map(({ path }) => path))].toSorted(),
     parts,
     externals: [...new Set(externals)].toSorted(),
+    needsDocument: isDefault,
   };
 }
 
@@ -278,8 +284,10 @@ function externalsOf(text: string): string[] {
 
 if (import.meta.main) {
   const entry = process.argv.includes("libsql") ? LIBSQL_ENTRY : OBJECT_ENTRY;
-  const bundle = await bundleWorker(entry, parseConfig(process.env).transport);
+  const { transport, baseUrl } = parseConfig(process.env);
+  const bundle = await bundleWorker(entry, transport);
   await writeWorker(bundle);
+  await writeDocument(bundle, baseUrl);
   const bytes = bundle.modules.reduce((sum, { text }) => sum + Bun.gzipSync(text).length, 0);
   process.stdout.write(
     `dist/workers: ${bundle.modules.length} modules, ${(bytes / 1000).toFixed(0)} kB by gzip\n`,

@@ -14,6 +14,7 @@ import { stopSignal } from "../../src/runtime/local/stop-signal.ts";
 import { PLATFORM as platform } from "../../src/runtime/platform.ts";
 import { PAGE_FOLDER } from "../page.ts";
 import { bundleWorker, writeWorker } from "./build.ts";
+import { writeDocument } from "./document.ts";
 import { type ServedWorker, type ServeWorkerOptions, type Services, serveWorker } from "./serve.ts";
 
 const log = getLogger(["sealpost", "entry"]);
@@ -95,6 +96,7 @@ async function keepingSignals<T>(work: () => Promise<T>): Promise<T> {
 async function serveIn(config: Config, { entry, bindings, services }: WorkerPlan): Promise<ServedWorker> {
   const bundle = await bundleWorker(entry, config.transport);
   await writeWorker(bundle);
+  await writeDocument(bundle, config.baseUrl);
   const settings = Object.entries(process.env).flatMap(([name, value = ""]) =>
     /^(SEALPOST_|HOST$|PORT$)/.test(name) ? [[name, value] as const] : [],
   );

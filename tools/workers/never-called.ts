@@ -83,23 +83,6 @@ const IPADDR: UnusedCode = {
   ],
 };
 
-/** Only schemas of valibot are described: paths and queries by handlers of their own, bodies and errors by the operation. */
-const OPENAPI: UnusedCode = {
-  "hono-openapi/dist/index.js": [
-    "injectZodV4DateOverride()",
-    "injectArktypeFallback()",
-    "zodV4DateOverride()",
-  ],
-  "@standard-community/standard-json/dist/index-CLddUTqr.js": cases(
-    "vendor",
-    "arktype effect sury typebox zod",
-  ),
-  "@standard-community/standard-openapi/dist/index-DZEfthgZ.js": [
-    ...cases("vendor", "zod"),
-    "default of vendor",
-  ],
-};
-
 /** Exchanges of codes, assertions and refresh tokens. Sealpost takes the ID token from the response itself. */
 const OAUTH: UnusedCode = {
   "oauth4webapi/build/index.js": ["if (json.id_token !== undefined)", "assertDPoP()"],
@@ -236,35 +219,6 @@ const DRIZZLE: UnusedCode = {
   "drizzle-orm/casing.js": ["toSnakeCase()", "toCamelCase()"],
 };
 
-/** Sealpost's schemas check few kinds of texts. */
-const SCHEMAS: UnusedCode = {
-  "@valibot/to-json-schema/dist/index.mjs": [
-    ...cases(
-      "valibotAction.type",
-      "base64 bic cuid2 decimal digits domain emoji hash hexadecimal hex_color isrc",
-    ),
-    ...cases("valibotAction.type", "iso_time_second iso_week ksuid mac mac48 mac64 nanoid octal slug ulid"),
-    ...cases(
-      "valibotAction.type",
-      "email rfc_email ends_with empty entries examples gt_value includes ipv4 ipv6",
-    ),
-    ...cases(
-      "valibotAction.type",
-      "iso_date iso_date_time iso_timestamp iso_time jws_compact length lt_value",
-    ),
-    ...cases(
-      "valibotAction.type",
-      "max_entries min_entries multiple_of not_value not_values starts_with title url",
-    ),
-    ...cases("valibotAction.type", "value values"),
-    ...cases(
-      "valibotSchema.type",
-      "tuple tuple_with_rest loose_tuple strict_tuple object_with_rest any never enum",
-    ),
-    ...cases("valibotSchema.type", "intersect lazy"),
-  ],
-};
-
 /** Sealpost's routes parse bodies themselves, and its tokens have HS256. */
 const HONO: UnusedCode = {
   "hono/dist/hono-base.js": members("Hono", "mount request fire"),
@@ -289,9 +243,7 @@ const HONO: UnusedCode = {
 export const UNUSED: UnusedCode = {
   ...NODEMAILER,
   ...IPADDR,
-  ...OPENAPI,
   ...OAUTH,
   ...DRIZZLE,
-  ...SCHEMAS,
   ...HONO,
 };

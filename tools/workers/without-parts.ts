@@ -1,17 +1,8 @@
 import { type Class, parseSync, Visitor } from "oxc-parser";
+import { type Cut, type Span, withCuts } from "./cuts.ts";
 
 /** Name of a part that a script has once, or as often as `count` says. */
 export type UnusedPart = string | { readonly part: string; readonly count: number };
-
-interface Span {
-  readonly start: number;
-  readonly end: number;
-}
-
-/** Text to replace. */
-interface Cut extends Span {
-  readonly by: string;
-}
 
 /** Prefix of a part whose replacement does nothing, because it is reached. Others throw if they are. */
 const SILENT = "void ";
@@ -43,10 +34,7 @@ export function withoutParts(text: string, parts: readonly UnusedPart[]): string
     const found = wrong.map(([name, count]) => `${name} (${foundOf(name)} found, ${count} expected)`);
     throw new Error(`Cannot leave out: ${found.join(", ")}`);
   }
-  // From the end, so that positions stay true. A part inside another goes with it.
-  const sorted = [...cuts.values()].flat().toSorted((left, right) => right.start - left.start);
-  const outer = sorted.filter(({ start }, index) => !sorted.slice(index + 1).some(({ end }) => start < end));
-  return outer.reduce((lean, { start, end, by }) => lean.slice(0, start) + by + lean.slice(end), text);
+  return withCuts(text, [...cuts.values()].flat());
 }
 
 function cutsOf(text: string, names: ReadonlySet<string>): ReadonlyMap<string, readonly Cut[]> {

@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import { createDocument } from "../../../tools/workers/document.ts";
 import { type ApiResponse, request } from "../../fixtures/process/api.ts";
 import type { Flow, Instance } from "../flow.ts";
 
@@ -90,6 +91,14 @@ export const AUTHENTICATION: readonly Flow[] = [
         openapi: expect.stringMatching(/^3\./),
         paths: { "/smtpserver/send_test_email": { post: {} }, "/auth": { post: {} } },
       });
+    },
+  },
+  {
+    claim: "GET /openapi.json is the document of the sources, with SEALPOST_BASE_URL as its server",
+    async run({ origin }: Instance) {
+      const response = await fetch(`${origin}/openapi.json`);
+      expect(response.headers.get("Content-Type")).toBe("application/json");
+      expect(await response.json()).toEqual(JSON.parse(await createDocument("https://sealpost.example")));
     },
   },
 ];

@@ -30,6 +30,7 @@ test.each(STARTS)(
       await using first = await startSealpost({ folder: folder.path, env }, program);
       password = first.password ?? "";
       expect(password).toHaveLength(20);
+      expect((await fetch(new URL("/openapi.json", first.url))).status).toBe(200);
       const api = await first.logIn();
       const definition = {
         server: `127.0.0.1:${server.port}`,

@@ -2,7 +2,9 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { sql } from "drizzle-orm";
 import { openRemoteDatabase } from "../../../src/storage/remote/connect.ts";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
+import { writeDocument } from "../../../tools/workers/document.ts";
 import { logIn } from "../../fixtures/process/api.ts";
+import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import { opensslVerify } from "../../fixtures/smime/verify.ts";
 import { makeTlsMaterial, openssl } from "../../fixtures/smtp/tls.ts";
@@ -13,10 +15,14 @@ if (openssl === null) console.warn("openssl is missing: signed mail and TLS of t
 
 const material = openssl === null ? null : makeTlsMaterial();
 const database = await startDatabase();
-const worker = await startWorker(bindingsFor(database.url), material === null ? [] : [material.ca]);
+const assets = temporaryFolder();
+await writeDocument({ needsDocument: true }, "", assets.path);
+const authorities = material === null ? [] : [material.ca];
+const worker = await startWorker(bindingsFor(database.url), authorities, { assets: assets.path });
 afterAll(async () => {
   await worker[Symbol.asyncDispose]();
   await database[Symbol.asyncDispose]();
+  assets[Symbol.dispose]();
 });
 const api = await worker.logIn();
 

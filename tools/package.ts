@@ -17,7 +17,8 @@ const CONTENT = [
   "examples/**/!(*.test).*",
   "dist/{module,plugins}/**/*.{js,d.ts}",
   // Not the OpenAPI document, which the build of a Worker adds.
-  "dist/page/{_headers,ui/*}",
+  "dist/page/_headers",
+  "dist/page/ui/*",
 ];
 
 /** Makes the package from what is built. A package that is not complete has no package.json, so npm rejects it. */

@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { PAGE_HEADERS } from "../../../src/http/page.ts";
 import { buildPage, PAGE_FOLDER } from "../../../tools/page.ts";
 import type { Flow } from "../flow.ts";
@@ -9,7 +10,7 @@ export const PAGE: readonly Flow[] = [
   {
     claim: "a browser finds the admin page at /, with its policy",
     async run({ origin }) {
-      if (!existsSync(PAGE_FOLDER)) await buildPage();
+      if (!existsSync(join(PAGE_FOLDER, "ui"))) await buildPage();
       const page = await fetch(`${origin}/`, { headers: { Accept: "text/html" } });
       expect([page.status, page.url]).toEqual([200, `${origin}/ui/`]);
       expect(page.headers.get("content-security-policy")).toBe(PAGE_HEADERS.all["Content-Security-Policy"]);

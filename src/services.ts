@@ -148,7 +148,7 @@ export interface Services
   readonly doctor: Doctor;
   /** Re-encrypts every secret with the first key. */
   rekey(): Promise<RekeyResult>;
-  /** Voids outstanding admin tokens and codes in every instance that starts later. */
+  /** Voids outstanding admin tokens and codes in this process, and in every one that starts later. */
   renewTokens(actor: AuditActor): Promise<void>;
   /** Runs once a day: deletes rows past their retention, checks when certificates expire, and uses idle refresh tokens. */
   prune(): Promise<void>;

@@ -5,7 +5,10 @@ import { SealpostError } from "../errors.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import { open, seal } from "../secrets/seal.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
-import { createInstanceSecretRepository } from "../storage/instance-secrets.ts";
+import {
+  createInstanceSecretRepository,
+  type InstanceSecretRepository,
+} from "../storage/instance-secrets.ts";
 import type { SealedRepository } from "../storage/sealed-values.ts";
 
 /** Decrypts only with the keys of this database. */
@@ -36,11 +39,11 @@ export interface InstanceSecrets {
    * @throws {SealpostError} `bad_setting` if a key is missing or differs from the one in use.
    */
   start(rows: readonly [keyIds: readonly KeyIdRow[], secrets: readonly SecretRow[]]): Promise<void>;
-  /** Returns the random secret of this name as base64, and creates it on first use. */
-  secret(name: string, bytes: number): Promise<string>;
+  /** Returns the random secret of this name, and creates it on first use. Ask again for each use: it may be renewed. */
+  secret(name: string, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Deletes the token secret and the keys of code hashes, so that every later start creates new ones: outstanding admin
-   * tokens and codes are void there. PIN hashes keep their key.
+   * Replaces the token secret and the keys of code hashes: outstanding admin tokens and codes are void in this process,
+   * and in every one that starts later. PIN hashes keep their key.
    */
   renewTokens(actor: AuditActor): Promise<void>;
   /** @throws if the database is unavailable or the keys do not decrypt its values. */
@@ -51,40 +54,34 @@ export interface InstanceSecrets {
   mac(text: string): Promise<string>;
 }
 
-export function createInstanceSecrets(deps: {
+interface InstanceSecretsDeps {
   readonly database: Database;
   readonly sealed: SealedRepository;
   readonly audit: AuditRepository;
   readonly keyring: Keyring;
   readonly platform: Platform;
-}): InstanceSecrets {
+}
+
+export function createInstanceSecrets(deps: InstanceSecretsDeps): InstanceSecrets {
   const { database, sealed, audit, keyring, platform } = deps;
   const repository = createInstanceSecretRepository(database);
+  const stored = createStoredSecrets(deps, repository);
   let storedTokenKey: CryptoKey | undefined;
   let storedMacKey: CryptoKey | undefined;
-  /** Sealed values as of the start. Only re-encryption changes them. */
-  let known: ReadonlyMap<string, string> = new Map();
 
-  const readOrCreate = async (name: string, create: () => string) =>
-    openOrCreate(name, known.get(name) ?? (await repository.read(name)), create);
-
-  async function openOrCreate(
-    name: string,
-    stored: string | undefined,
-    create: () => string,
-  ): Promise<string> {
-    const context = { table: "instance", row: name, column: "value" };
-    if (stored !== undefined) return (await open(keyring, stored, context)).reveal();
-    await database.commit([repository.insert(name, await seal(keyring, create(), context, platform))]);
-    return openOrCreate(name, await repository.read(name), create);
-  }
-
-  async function assertKeys(stored: string | undefined): Promise<void> {
-    const text = await openOrCreate(KEY_CHECK, stored, () => KEY_CHECK_TEXT);
+  async function assertKeys(sealedText: string | undefined): Promise<void> {
+    const text = await stored.openOrCreate(KEY_CHECK, sealedText, () => KEY_CHECK_TEXT);
     if (text !== KEY_CHECK_TEXT) throw new SealpostError("unsealable", "The key check value is damaged");
   }
 
-  const createTokenSecret = () => platform.randomBytes(TOKEN_SECRET_BYTES).toBase64();
+  const createTokenSecret = () => randomSecret(platform, TOKEN_SECRET_BYTES);
+
+  async function loadKeys(): Promise<void> {
+    const secret = await stored.readOrCreate(TOKEN_SECRET, createTokenSecret);
+    storedTokenKey = await importHmacKey(secret);
+    const macSecret = stored.known(MAC_SECRET) ? await stored.readOrCreate(MAC_SECRET, () => secret) : secret;
+    storedMacKey = macSecret === secret ? storedTokenKey : await importHmacKey(macSecret);
+  }
 
   return {
     selects: () => [sealed.selectKeyIds(), repository.select()],
@@ -92,20 +89,18 @@ export function createInstanceSecrets(deps: {
     async start([keyIds, rows]) {
       const missing = keyIds.map(({ id }) => id).filter((id) => !keyring.ids.includes(id));
       if (missing.length > 0) throw keysMissing(missing, keyring.ids);
-      known = new Map(rows.map(({ name, value }) => [name, value]));
-      await assertKeys(known.get(KEY_CHECK)).catch((error) => {
+      stored.load(rows);
+      await assertKeys(stored.known(KEY_CHECK)).catch((error) => {
         throw asSetting(error);
       });
-      const secret = await readOrCreate(TOKEN_SECRET, createTokenSecret);
-      storedTokenKey = await importHmacKey(secret);
-      const macSecret = known.has(MAC_SECRET) ? await readOrCreate(MAC_SECRET, () => secret) : secret;
-      storedMacKey = macSecret === secret ? storedTokenKey : await importHmacKey(macSecret);
+      await loadKeys();
     },
 
-    secret: (name, bytes) => readOrCreate(name, () => platform.randomBytes(bytes).toBase64()),
+    secret: stored.secret,
 
     async renewTokens(actor) {
-      const secret = await openOrCreate(TOKEN_SECRET, await repository.read(TOKEN_SECRET), createTokenSecret);
+      const old = await repository.read(TOKEN_SECRET);
+      const secret = await stored.openOrCreate(TOKEN_SECRET, old, createTokenSecret);
       const context = { table: "instance", row: MAC_SECRET, column: "value" };
       await database.commit([
         repository.insert(MAC_SECRET, await seal(keyring, secret, context, platform)),
@@ -113,6 +108,9 @@ export function createInstanceSecrets(deps: {
         repository.removeAll(CODE_KEYS),
         audit.insert(auditEntry(actor, platform.now(), { success: true, fields: "tokens" })),
       ]);
+      const [rows] = await database.read.batch([repository.select()]);
+      stored.load(rows);
+      await loadKeys();
     },
 
     checkKeys: async () => assertKeys(await repository.read(KEY_CHECK)),
@@ -125,6 +123,55 @@ export function createInstanceSecrets(deps: {
       return new Uint8Array(await crypto.subtle.sign("HMAC", started(storedMacKey), bytes)).toHex();
     },
   };
+}
+
+/** Creates what reads and creates secrets by name. */
+function createStoredSecrets(
+  { database, keyring, platform }: Pick<InstanceSecretsDeps, "database" | "keyring" | "platform">,
+  repository: InstanceSecretRepository,
+) {
+  /** Sealed values as of the start or the renewal. Only re-encryption changes them. */
+  let known: ReadonlyMap<string, string> = new Map();
+  /** Secrets in use: values, no promises, because on Workers a promise belongs to the request that created it. */
+  let opened = new Map<string, Uint8Array<ArrayBuffer>>();
+
+  const readOrCreate = async (name: string, create: () => string) =>
+    openOrCreate(name, known.get(name) ?? (await repository.read(name)), create);
+
+  async function openOrCreate(
+    name: string,
+    sealedText: string | undefined,
+    create: () => string,
+  ): Promise<string> {
+    const context = { table: "instance", row: name, column: "value" };
+    if (sealedText !== undefined) return (await open(keyring, sealedText, context)).reveal();
+    await database.commit([repository.insert(name, await seal(keyring, create(), context, platform))]);
+    return openOrCreate(name, await repository.read(name), create);
+  }
+
+  return {
+    openOrCreate,
+    readOrCreate,
+    known: (name: string) => known.get(name),
+    load(rows: readonly SecretRow[]): void {
+      known = new Map(rows.map(({ name, value }) => [name, value]));
+      opened = new Map();
+    },
+    async secret(name: string, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+      // A renewal replaces the map, so that no call that began before it can store an old secret.
+      const current = opened;
+      const found = current.get(name);
+      if (found) return found;
+      const value = Uint8Array.fromBase64(await readOrCreate(name, () => randomSecret(platform, bytes)));
+      current.set(name, value);
+      return value;
+    },
+  };
+}
+
+/** Returns random bytes as base64. */
+function randomSecret({ randomBytes }: Platform, bytes: number): string {
+  return randomBytes(bytes).toBase64();
 }
 
 /** Whether the keys decrypt the key check value of an instance. */

@@ -108,10 +108,7 @@ function taskRoutes({ backup, restore, rekey, renewTokens, restart }: OperatorDe
         response: rotated,
       },
       async (c, { body: { tokens } }) => {
-        if (tokens) {
-          await renewTokens(c.get("actor"));
-          restart();
-        }
+        if (tokens) await renewTokens(c.get("actor"));
         return rekey();
       },
     ),

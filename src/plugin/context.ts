@@ -48,8 +48,8 @@ export interface ContextDeps {
   readonly newId: () => string;
   readonly audit: AuditRepository;
   readonly rateLimits: RateLimitRepository;
-  /** Returns a random secret of this database by its name, as base64. */
-  readonly secret: (name: string, bytes: number) => Promise<string>;
+  /** Returns a random secret of this database by its name. */
+  readonly secret: (name: string, bytes: number) => Promise<Uint8Array>;
   readonly submitAs: SubmitAs;
   readonly idempotency: Idempotency;
   /** Returns the names of the stored definitions. */

@@ -20,7 +20,7 @@ export function createPluginSecrets(deps: {
   readonly keyring: Keyring;
   readonly passwords: Passwords;
   readonly platform: Platform;
-  readonly secret: (name: string, bytes: number) => Promise<string>;
+  readonly secret: (name: string, bytes: number) => Promise<Uint8Array>;
 }): PluginSecrets {
   const { plugin, sealed, keyring, passwords, platform } = deps;
   const mac = createMac(`pepper ${plugin}`, deps.secret);
@@ -57,20 +57,11 @@ function callerOf(plugin: string, { request }: PasswordOptions = {}): HashCaller
 }
 
 /** Creates a keyed hash. Its key is a random secret of this database, created on first use. */
-function createMac(name: string, secret: (name: string, bytes: number) => Promise<string>) {
-  let kept: Uint8Array | undefined;
-
-  async function pepper(): Promise<Uint8Array> {
-    // Keep the key itself, not its promise: on Workers a request must not wait for what another request started.
-    kept ??= Uint8Array.fromBase64(await secret(name, PEPPER_BYTES));
-    return kept;
-  }
-
+function createMac(name: string, secret: (name: string, bytes: number) => Promise<Uint8Array>) {
   return async (text: string): Promise<string> => {
+    const pepper = await secret(name, PEPPER_BYTES);
     // Web Crypto passes each text to another thread, which takes far longer than the hash.
-    return createHmac("sha256", await pepper())
-      .update(text)
-      .digest("base64url");
+    return createHmac("sha256", pepper).update(text).digest("base64url");
   };
 }
 

@@ -3,7 +3,7 @@ import type { Database, RowsStatement, WriteStatement } from "../contracts/datab
 import { instance } from "./schema.ts";
 
 /** Secrets that belong to the database, sealed, by name. */
-interface InstanceSecretRepository {
+export interface InstanceSecretRepository {
   /** Selects all secrets. */
   select(): RowsStatement<{ name: string; value: string }>;
   read(name: string): Promise<string | undefined>;

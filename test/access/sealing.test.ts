@@ -189,10 +189,10 @@ describe("renewTokens()", () => {
       } else {
         expect((await instance.request("GET", "/smtpserver/", { token })).status).toBe(200);
         expect(await accepts(instance, json)).toBe(true);
-        await instance.services.renewTokens(ACTOR);
       }
       token = instance.token;
       json = await challenge(instance);
+      if (isRenewed) await instance.services.renewTokens(ACTOR);
     }
     await using instance = await files.start(KEYS, { plugins });
     const { status, error } = await instance.request("GET", "/smtpserver/", { token });
@@ -203,6 +203,29 @@ describe("renewTokens()", () => {
     expect(await accepts(instance, await challenge(instance))).toBe(true);
     const rows = await instance.database.read.all("SELECT action, fields FROM audit WHERE fields = 'tokens'");
     expect(rows).toEqual([{ action: ACTOR.action, fields: "tokens" }]);
+  });
+
+  test("voids them at once in the process that does it, and issues others that last", async () => {
+    using files = restartable();
+    let [token, json] = ["", {}];
+    {
+      await using instance = await files.start(KEYS, { plugins });
+      await instance.request("POST", "/smtpserver/default", { json: MAIL_SERVER });
+      await instance.request("POST", "/user/", { json: ANN });
+      await instance.request("POST", "/token/init", {
+        json: { type: "email", user: "ann", dynamic_email: true, pin: PIN },
+      });
+      json = await challenge(instance);
+      await instance.services.renewTokens(ACTOR);
+      expect((await instance.request("GET", "/smtpserver/")).status).toBe(401);
+      expect(await accepts(instance, json)).toBe(false);
+      token = await instance.logIn(ADMIN.username, ADMIN.password);
+      instance.clock.advance(60);
+      json = await challenge(instance);
+    }
+    await using instance = await files.start(KEYS, { plugins });
+    expect((await instance.request("GET", "/smtpserver/", { token })).status).toBe(200);
+    expect(await accepts(instance, json)).toBe(true);
   });
 
   test("keeps the keyed hashes that are stored, such as the names of refresh tokens", async () => {

@@ -1,0 +1,73 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
+import { OBJECT_ENTRY } from "../../../tools/workers/build.ts";
+import { OBJECTS, serveWorker } from "../../../tools/workers/serve.ts";
+import { signCall } from "../../fixtures/operator-call.ts";
+import { type Api, logIn, request } from "../../fixtures/process/api.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
+import { ADMIN, KEYS, PASSWORD, TEST_MS } from "./fixtures/sealpost.ts";
+
+setDefaultTimeout(TEST_MS);
+
+const bindings = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
+/** Connections of one definition in an object. */
+const CONNECTIONS = 4;
+
+async function operate(url: URL, path: string, parameters: object) {
+  const body = JSON.stringify(parameters);
+  const headers = { "content-type": "application/json" };
+  const call = { method: "POST", path, host: url.host, keys: KEYS, body, time: new Date(), headers };
+  const authorization = await signCall(call);
+  const init = { method: "POST", body, headers: { ...headers, authorization } };
+  return request<Record<string, unknown>>(url.origin + path, init);
+}
+
+interface Page {
+  readonly mails: readonly { readonly state: string }[];
+}
+
+async function states(api: Api): Promise<readonly string[]> {
+  const { body } = await api.call<Page>("GET", "/mail/?page_size=100");
+  return [...new Set(body.result.value?.mails.map(({ state }) => state))];
+}
+
+const queue = (api: Api, count: number) =>
+  api.call("POST", "/mail/batch", {
+    messages: Array.from({ length: count }, (_, index) => ({
+      server: "main",
+      to: [`m${index}@example.net`],
+      subject: "x",
+      text: "x",
+    })),
+  });
+
+test("a renewal of tokens interrupts no message, neither in the queue nor of a caller", async () => {
+  await using smtp = await startSmtpServer();
+  const lines: string[] = [];
+  const bundle = await builtWorker(OBJECT_ENTRY);
+  const onLine = (line: string) => lines.push(line);
+  await using worker = await serveWorker({ bundle, bindings, services: OBJECTS, onLine });
+  const { url } = worker;
+  const busy = Promise.withResolvers<void>();
+  let arrived = 0;
+  smtp.script("body", (_peer, accept) => {
+    arrived++;
+    if (arrived === CONNECTIONS) busy.resolve();
+    setTimeout(accept, 200);
+  });
+  const api = await logIn(url.origin, ADMIN, PASSWORD);
+  await api.save("main", { server: `127.0.0.1:${smtp.port}`, sender: "a@example.org" });
+  const inline = Array.from({ length: 2 * CONNECTIONS }, (_, index) =>
+    api.call("POST", "/smtpserver/main/send_test_email", { recipient: `i${index}@example.net` }),
+  );
+  expect((await queue(api, 20)).status).toBe(200);
+  await busy.promise;
+  expect((await operate(url, "/operator/keys/rotate", { tokens: true })).status).toBe(200);
+  expect((await api.call("GET", "/admin/")).status).toBe(401);
+  expect((await Promise.all(inline)).map(({ status }) => status)).toEqual(inline.map(() => 200));
+  const again = await logIn(url.origin, ADMIN, PASSWORD);
+  while ((await states(again)).includes("sending") || smtp.messages.length < inline.length + 20)
+    await Bun.sleep(100);
+  expect(await states(again)).toEqual(["sent"]);
+  expect(lines.filter((line) => line.includes('"ERROR"'))).toEqual([]);
+});

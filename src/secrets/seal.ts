@@ -14,8 +14,12 @@ export interface SealContext {
 const VERSION = "v1";
 /** 96 bits (NIST SP 800-38D). Random nonces are safe for 2^32 values under one key. */
 const NONCE_BYTES = 12;
-/** `v1.<key id>.<nonce>.<ciphertext and tag>`: 16 characters of nonce, at least 22 of tag. */
-const SEALED = /^v1\.([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]{16})\.([A-Za-z0-9_-]{22,})$/;
+/** Octets of the tag, which follows the ciphertext. */
+const TAG_BYTES = 16;
+/** Start of `v1.<key id>.<nonce>.<ciphertext and tag>`. Decoding checks the rest, which may have a million characters. */
+const START = /^v1\.([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]{16})\./;
+const utf8 = new TextEncoder();
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * Encrypts a text with AES-256-GCM under the ring's first key, bound to its table, row and column. An empty text stays
@@ -33,11 +37,7 @@ export async function seal(
   const id = keyring.sealingId;
   const nonce = randomBytes(NONCE_BYTES);
   const key = await keyring.key(id);
-  const ciphertext = await crypto.subtle.encrypt(
-    gcm(nonce, id, context),
-    key,
-    new TextEncoder().encode(text),
-  );
+  const ciphertext = await crypto.subtle.encrypt(gcm(nonce, id, context), key, utf8.encode(text));
   return [VERSION, id, toBase64url(nonce), toBase64url(new Uint8Array(ciphertext))].join(".");
 }
 
@@ -47,11 +47,22 @@ export async function seal(
  */
 export async function open(keyring: Keyring, sealed: string, context: SealContext): Promise<Secret> {
   if (sealed === "") return Secret.EMPTY;
+  return new Secret(fromUtf8.decode(await openBytes(keyring, sealed, context)));
+}
+
+/**
+ * Decrypts a result of {@link seal} that is not empty, as the octets of the text in UTF-8.
+ * @throws {SealpostError} `unsealable` as {@link open}.
+ */
+export async function openBytes(
+  keyring: Keyring,
+  sealed: string,
+  context: SealContext,
+): Promise<Uint8Array<ArrayBuffer>> {
   const { id, nonce, ciphertext } = parse(sealed) ?? fail(context);
   const key = await keyring.key(id);
   try {
-    const text = await crypto.subtle.decrypt(gcm(nonce, id, context), key, ciphertext);
-    return new Secret(new TextDecoder("utf-8", { ignoreBOM: true }).decode(text));
+    return new Uint8Array(await crypto.subtle.decrypt(gcm(nonce, id, context), key, ciphertext));
   } catch (cause) {
     return fail(context, cause);
   }
@@ -63,17 +74,18 @@ export function keyIdOf(sealed: string): string | null {
 }
 
 function parse(sealed: string) {
-  const [, id, nonceText, ciphertextText] = SEALED.exec(sealed) ?? [];
-  if (id === undefined || nonceText === undefined || ciphertextText === undefined) return null;
+  const [start, id, nonceText] = START.exec(sealed) ?? [];
+  if (start === undefined || id === undefined || nonceText === undefined) return null;
   const nonce = fromBase64url(nonceText);
-  const ciphertext = fromBase64url(ciphertextText);
-  return nonce === null || ciphertext === null ? null : { id, nonce, ciphertext };
+  const ciphertext = fromBase64url(sealed.slice(start.length));
+  if (nonce === null || ciphertext === null || ciphertext.length < TAG_BYTES) return null;
+  return { id, nonce, ciphertext };
 }
 
 function gcm(nonce: Uint8Array<ArrayBuffer>, id: string, { table, row, column }: SealContext) {
   // JSON keeps the fields apart; joined strings could be ambiguous.
   const bound = JSON.stringify([VERSION, id, table, row, column]);
-  return { name: "AES-GCM", iv: nonce, additionalData: new TextEncoder().encode(bound) };
+  return { name: "AES-GCM", iv: nonce, additionalData: utf8.encode(bound) };
 }
 
 function fail({ table, column }: SealContext, cause?: unknown): never {
@@ -87,11 +99,16 @@ function toBase64url(bytes: Uint8Array): string {
 
 /** Octets per four characters of base64. */
 const GROUP_OCTETS = 3;
+const GROUP_CHARACTERS = 4;
 
-/** Returns `null` unless the text is the canonical encoding: the last character can have unused bits. */
+/**
+ * Returns `null` unless the text is the canonical encoding. The decoder ignores blanks and padding, and the last character
+ * can have unused bits.
+ */
 function fromBase64url(text: string): Uint8Array<ArrayBuffer> | null {
   try {
     const bytes = Uint8Array.fromBase64(text, { alphabet: "base64url" });
+    if (text.length !== Math.ceil((bytes.length * GROUP_CHARACTERS) / GROUP_OCTETS)) return null;
     const rest = bytes.length % GROUP_OCTETS;
     const end = rest === 0 ? "" : toBase64url(bytes.subarray(-rest));
     return text.endsWith(end) ? bytes : null;

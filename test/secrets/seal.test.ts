@@ -68,6 +68,16 @@ describe("seal() and open()", () => {
     }
   });
 
+  test("reject blanks and padding, which a decoder of base64 may ignore", async () => {
+    for (const text of ["a", "ab", "abc"]) {
+      const sealed = await seal(keyring, text, place, platform);
+      const ends = [" ", "\n", "=", "=="].map((end) => `${sealed}${end}`);
+      const changed = [...ends, ` ${sealed}`, `${sealed.slice(0, -3)} ${sealed.slice(-3)}`];
+      const results = await Promise.all(changed.map((value) => refused(value, place)));
+      expect(new Set(results)).toEqual(new Set(["unsealable"]));
+    }
+  });
+
   test("keep an empty text empty, without a key", async () => {
     expect(await seal(keyring, "", place, platform)).toBe("");
     expect(await open(keyring, "", place)).toBe(Secret.EMPTY);

@@ -40,6 +40,7 @@ const MAX_PIECE_OCTETS = 740_000;
 const CONTINUATION_MASK = 0xc0;
 const CONTINUATION = 0x80;
 const LINE_FEED = "\n";
+const BRACE = 0x7b;
 
 const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -78,28 +79,38 @@ export function* layOut(head: StoredHead, bytes: Uint8Array, clear: Uint8Array |
 }
 
 /**
- * Reads a text of {@link layOut}, and the content of earlier versions: one JSON text in one piece.
+ * Reads a text of {@link layOut} in UTF-8, and the content of earlier versions: one JSON text in one piece.
  * @param next returns a further piece by its number: 1, 2, …
  */
 export async function readLayout(
-  first: string,
-  next: (piece: number) => Promise<string>,
+  first: Uint8Array<ArrayBuffer>,
+  next: (piece: number) => Promise<Uint8Array>,
 ): Promise<StoredContent> {
-  if (first.startsWith("{")) {
-    const { bytes, ...head } = JSON.parse(first);
+  if (first[0] === BRACE) {
+    const { bytes, ...head } = JSON.parse(fromUtf8.decode(first));
     return { head: withDate(head), bytes: utf8.encode(bytes), clear: null };
   }
-  const start = first.indexOf(LINE_FEED) + 1;
-  const whole = new Uint8Array(Number(first.slice(0, start)));
-  let end = utf8.encodeInto(first.slice(start), whole).written;
-  for (let piece = 1; end < whole.length; piece++) {
-    end += utf8.encodeInto(await next(piece), whole.subarray(end)).written;
+  const start = endOfLine(first);
+  const length = Number(fromUtf8.decode(first.subarray(0, start)));
+  const known = first.subarray(start);
+  if (known.length === length) return parse(known);
+  const whole = new Uint8Array(length);
+  whole.set(known);
+  for (let piece = 1, end = known.length; end < length; piece++) {
+    const octets = await next(piece);
+    whole.set(octets, end);
+    end += octets.length;
   }
   return parse(whole);
 }
 
+/** Returns the index after the first line. */
+function endOfLine(octets: Uint8Array): number {
+  return octets.indexOf(LINE_FEED.charCodeAt(0)) + LINE_FEED.length;
+}
+
 function parse(whole: Uint8Array<ArrayBuffer>): StoredContent {
-  let end = whole.indexOf(LINE_FEED.charCodeAt(0)) + LINE_FEED.length;
+  let end = endOfLine(whole);
   const take = (length: number) => {
     const start = end;
     end += length;

@@ -3,7 +3,7 @@ import { Secret } from "../../domain/secret.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import { SealpostError } from "../../errors.ts";
 import type { Keyring } from "../../secrets/keyring.ts";
-import { open, seal } from "../../secrets/seal.ts";
+import { openBytes, seal } from "../../secrets/seal.ts";
 import { pieceName } from "../../storage/outbox.ts";
 import type { MessageEncryption } from "../encryption.ts";
 import { layOut, type MessageSource, readLayout, type StoredServer } from "./content-layout.ts";
@@ -49,10 +49,10 @@ export function createContentSeal(
 ): ContentSeal {
   const contextOf = (row: string) => ({ table: "mail_content", row, column: "content" });
 
-  async function openPiece(row: string, sealed: string): Promise<string> {
+  async function openPiece(row: string, sealed: string): Promise<Uint8Array<ArrayBuffer>> {
     const found = sealed || (await readPiece(row));
     if (!found) throw new SealpostError("unsealable", "A piece of the content of a message is missing");
-    return (await open(keyring, found, contextOf(row))).reveal();
+    return openBytes(keyring, found, contextOf(row));
   }
 
   return {

@@ -1,4 +1,4 @@
-import type { Client, InArgs, InStatement, InValue, ResultSet } from "@libsql/client";
+import type { Client, InArgs, InStatement, InValue, ResultSet, Row } from "@libsql/client";
 import { Column, is, Param, Placeholder, type Query } from "drizzle-orm";
 import { DrizzleQueryError } from "drizzle-orm/errors";
 import { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
@@ -46,12 +46,7 @@ class PlainErrorSession extends LibSQLSession<NoSchema, ExtractTablesWithRelatio
     ...parameters: Parameters<LibSQLSession<NoSchema, NoSchema>["prepareQuery"]>
   ): LibSQLPreparedQuery<T> {
     const query = super.prepareQuery<T>(...parameters);
-    const columns = columnsOf(parameters[1]);
-    if (columns !== null)
-      query.mapAllResult = (result, isFromBatch) => {
-        const rows = (isFromBatch ? (result as ResultSet).rows : result) as ResultSet["rows"];
-        return rows.map((row) => toObject(columns, CELLS.get(row) ?? row));
-      };
+    if (parameters[1] !== undefined) mapCells(query, columnsOf(parameters[1]));
     query.run = unwrapped(query.run.bind(query));
     query.all = unwrapped(query.all.bind(query));
     query.get = unwrapped(query.get.bind(query));
@@ -60,14 +55,26 @@ class PlainErrorSession extends LibSQLSession<NoSchema, ExtractTablesWithRelatio
   }
 }
 
+/** Makes a query with fields map the cells of rows. @param columns its columns if it is a flat selection. */
+function mapCells<T extends Omit<PreparedQueryConfig, "statement" | "run">>(
+  query: LibSQLPreparedQuery<T>,
+  columns: readonly NamedColumn[] | null,
+): void {
+  const mapAll = query.mapAllResult.bind(query);
+  query.mapAllResult = (result, isFromBatch) => {
+    const rows = (isFromBatch ? (result as ResultSet).rows : result) as ResultSet["rows"];
+    const cells = rows.map(cellsOf);
+    return columns === null ? mapAll(cells) : cells.map((row) => toObject(columns, row));
+  };
+}
+
 interface NamedColumn {
   readonly name: string;
   readonly column: Column;
 }
 
 /** Returns the columns of a flat selection; `null` for any other, which Drizzle maps itself. */
-function columnsOf(fields: SelectedFieldsOrdered | undefined): readonly NamedColumn[] | null {
-  if (fields === undefined) return null;
+function columnsOf(fields: SelectedFieldsOrdered): readonly NamedColumn[] | null {
   const columns: NamedColumn[] = [];
   for (const { path, field } of fields) {
     const [name] = path;
@@ -78,7 +85,60 @@ function columnsOf(fields: SelectedFieldsOrdered | undefined): readonly NamedCol
 }
 
 /** The cells of rows that are proxies. Reading them all from the proxy takes twice as long. */
-export const CELLS = new WeakMap<object, readonly unknown[]>();
+const CELLS = new WeakMap<object, readonly unknown[]>();
+
+const ROW: Row = { length: 0 };
+
+/** Returns the index of each column. Of columns with the same name, the first counts. */
+export function indexesOf(columns: readonly string[]): ReadonlyMap<string, number> {
+  const indexes = new Map<string, number>();
+  for (const [index, name] of columns.entries()) if (!indexes.has(name)) indexes.set(name, index);
+  return indexes;
+}
+
+/**
+ * Creates a row with these cells. As in libSQL's rows, they are read by position and by name, and only the names are
+ * enumerable. Copying hundreds of rows with all of their names would take longer than to select them.
+ */
+export function createRow(indexes: ReadonlyMap<string, number>, cells: readonly unknown[]): Row {
+  const row = new Proxy<Row>(ROW, new RowReader(indexes, cells));
+  CELLS.set(row, cells);
+  return row;
+}
+
+/** Returns the cells of a row of any driver. */
+function cellsOf(row: Row): ArrayLike<unknown> {
+  return CELLS.get(row) ?? row;
+}
+
+class RowReader implements ProxyHandler<Row> {
+  readonly #indexes: ReadonlyMap<PropertyKey, number>;
+  readonly #cells: readonly unknown[];
+
+  constructor(indexes: ReadonlyMap<PropertyKey, number>, cells: readonly unknown[]) {
+    this.#indexes = indexes;
+    this.#cells = cells;
+  }
+
+  get(_: Row, key: PropertyKey): unknown {
+    const index = this.#indexes.get(key);
+    return index === undefined ? Reflect.get(this.#cells, key) : this.#cells[index];
+  }
+
+  has(_: Row, key: PropertyKey): boolean {
+    return this.#indexes.has(key) || Reflect.has(this.#cells, key);
+  }
+
+  ownKeys(): string[] {
+    return [...this.#indexes.keys()].map(String);
+  }
+
+  getOwnPropertyDescriptor(_: Row, key: PropertyKey): PropertyDescriptor | undefined {
+    const index = this.#indexes.get(key);
+    if (index === undefined) return;
+    return { value: this.#cells[index], enumerable: true, configurable: true, writable: true };
+  }
+}
 
 /** Does what Drizzle does for a row of columns, which it looks at once more for every cell. */
 function toObject(
@@ -160,17 +220,18 @@ export const prepareStatement: PrepareStatement = (build) => {
   let built: {
     readonly query: BuiltQuery;
     readonly sql: string;
-    readonly params: readonly unknown[];
+    readonly params: readonly Bind[];
   } | null = null;
   return (values = {}) => {
     if (built === null) {
       const query = prepared(build());
       // Kept, because `run()` of Drizzle builds its text at each call.
-      built = { query, ...query.getQuery() };
+      const { sql, params } = query.getQuery();
+      built = { query, sql, params: params.map(binderOf) };
     }
     const { query, sql, params } = built;
-    const given = { ...values };
-    return new PreparedStatement(query, { sql, params: params.map((param) => bind(param, given)) });
+    const given = values as Values;
+    return new PreparedStatement(query, { sql, params: params.map((bind) => bind(given)) });
   };
 };
 
@@ -211,21 +272,29 @@ function prepared(statement: object): BuiltQuery {
   return prepare.call(statement);
 }
 
-function bind(param: unknown, values: Readonly<Record<string, unknown>>): unknown {
-  if (is(param, Placeholder)) return plainValue(param, values);
-  if (!is(param, Param) || !is(param.value, Placeholder)) return param;
-  const value = givenValue(param.value, values);
-  return value === null ? null : param.encoder.mapToDriverValue(value);
+/** Returns the value of a parameter, for the values of one use. */
+type Bind = (values: Values) => unknown;
+
+/** Looks at a parameter once, which takes longer than to bind it. */
+function binderOf(param: unknown): Bind {
+  if (is(param, Placeholder)) return (values) => plainValue(param, values);
+  if (!is(param, Param) || !is(param.value, Placeholder)) return () => param;
+  const { encoder, value: placeholder } = param;
+  return (values) => {
+    const value = givenValue(placeholder, values);
+    return value === null ? null : encoder.mapToDriverValue(value);
+  };
 }
 
 /** A comparison with a placeholder does not know the column that defines how a date is stored. */
-function plainValue(placeholder: Placeholder, values: Readonly<Record<string, unknown>>): unknown {
+function plainValue(placeholder: Placeholder, values: Values): unknown {
   const value = givenValue(placeholder, values);
   if (!(value instanceof Date)) return value;
   throw new TypeError(`A date needs sql.param(sql.placeholder("${placeholder.name}"), column)`);
 }
 
-function givenValue({ name }: Placeholder, values: Readonly<Record<string, unknown>>): unknown {
-  if (name in values && values[name] !== undefined) return values[name];
+function givenValue({ name }: Placeholder, values: Values): unknown {
+  const value = values[name];
+  if (value !== undefined) return value;
   throw new TypeError(`The placeholder ${name} has no value`);
 }

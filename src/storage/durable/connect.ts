@@ -1,6 +1,6 @@
-import type { InStatement, InValue, ResultSet, Row } from "@libsql/client";
+import type { InStatement, InValue, ResultSet } from "@libsql/client";
 import type { Database } from "../../contracts/database.ts";
-import { CELLS } from "../drizzle.ts";
+import { createRow, indexesOf } from "../drizzle.ts";
 import { closedError, localError, withResultCode } from "../errors.ts";
 import {
   type Connection,
@@ -112,12 +112,8 @@ function execute({ sql: storage }: ObjectStorage, statement: InStatement): Resul
   const cursor = storage.exec(adapted(sql, args), ...args.map(bindable));
   const columns = cursor.columnNames;
   // An open cursor would lock its table.
-  const indexes = new Map(columns.map((name, index) => [name, index]));
-  const rows = Array.from(cursor.raw(), (cells) => {
-    const row = new Proxy<Row>(ROW, new RowReader(indexes, cells));
-    CELLS.set(row, cells);
-    return row;
-  });
+  const indexes = indexesOf(columns);
+  const rows = Array.from(cursor.raw(), (cells) => createRow(indexes, cells));
   // The cursor counts written entries of indexes, too.
   const [[changed] = []] = columns.length > 0 ? [] : [...storage.exec("SELECT changes()").raw()];
   return {
@@ -149,39 +145,4 @@ function bindable(value: InValue): unknown {
   const number = Number(value);
   if (!Number.isSafeInteger(number)) throw new RangeError("An integer of a statement is beyond 2^53");
   return number;
-}
-
-const ROW: Row = { length: 0 };
-
-/**
- * Reads the cells of a row by position and by name. As in libSQL's rows, only the names are enumerable. Copying hundreds
- * of rows with all of their names would take longer than to select them.
- */
-class RowReader implements ProxyHandler<Row> {
-  readonly #indexes: ReadonlyMap<PropertyKey, number>;
-  readonly #cells: readonly unknown[];
-
-  constructor(indexes: ReadonlyMap<PropertyKey, number>, cells: readonly unknown[]) {
-    this.#indexes = indexes;
-    this.#cells = cells;
-  }
-
-  get(_: Row, key: PropertyKey): unknown {
-    const index = this.#indexes.get(key);
-    return index === undefined ? Reflect.get(this.#cells, key) : this.#cells[index];
-  }
-
-  has(_: Row, key: PropertyKey): boolean {
-    return this.#indexes.has(key) || Reflect.has(this.#cells, key);
-  }
-
-  ownKeys(): string[] {
-    return [...this.#indexes.keys()].map(String);
-  }
-
-  getOwnPropertyDescriptor(_: Row, key: PropertyKey): PropertyDescriptor | undefined {
-    const index = this.#indexes.get(key);
-    if (index === undefined) return;
-    return { value: this.#cells[index], enumerable: true, configurable: true, writable: true };
-  }
 }

@@ -1,5 +1,15 @@
-import { type Client, ConnectionPool, createClient, Sqlite3Client } from "@libsql/client/sqlite3";
+import type { InArgs, InStatement, InValue, ResultSet } from "@libsql/client";
+import {
+  type Client,
+  ConnectionPool,
+  createClient,
+  LibsqlBatchError,
+  LibsqlError,
+  Sqlite3Client,
+  type TransactionMode,
+} from "@libsql/client/sqlite3";
 import { expandConfig, isInMemoryConfig } from "@libsql/core/config";
+import { createRow, indexesOf } from "../drizzle.ts";
 
 /** Statements that one connection caches: more than Sealpost and its plugins have, at about 6 kB each. */
 const MAX_CACHED = 300;
@@ -26,10 +36,7 @@ export function openLocalClient(url: string): Client {
   createClient(options).close();
   const path = isInMemoryConfig(config) ? `${config.scheme}:${config.path}` : config.path;
   const { concurrency, timeout } = options;
-  const pool = new CachingPool(path, { timeout }, concurrency);
-  const client = new Sqlite3Client(pool, config.intMode);
-  pools.set(client, pool);
-  return client;
+  return new CachingClient(new ConnectionPool(path, { timeout }, concurrency), config.intMode);
 }
 
 /** Returns the path of the file behind a URL. */
@@ -37,105 +44,189 @@ export function pathOf(url: string): string {
   return expandConfig({ url }, true).path;
 }
 
-const pools = new WeakMap<Client, CachingPool>();
-
 /**
  * Returns a mark that changes with each commit of another connection and with a new connection. The client must be one of
  * {@link openLocalClient} and idle.
  */
 export function changeMark(client: Client): string | null {
-  return pools.get(client)?.changeMark() ?? null;
+  return client instanceof CachingClient ? client.changeMark() : null;
 }
 
-/** A pool whose connections cache statements. A replaced connection, such as after SQLITE_BUSY, starts empty. */
-class CachingPool extends ConnectionPool {
-  /** The number of each connection. */
-  readonly #numbers = new WeakMap<SqliteDatabase, number>();
+const BEGIN: Readonly<Record<TransactionMode, string>> = {
+  write: "BEGIN IMMEDIATE",
+  read: "BEGIN TRANSACTION READONLY",
+  deferred: "BEGIN DEFERRED",
+};
+
+/**
+ * A client that caches statements. The driver's own configures a statement before each use and defines each cell of a row
+ * as a property, which together takes longer than the statement.
+ */
+class CachingClient extends Sqlite3Client {
+  readonly #pool: ConnectionPool;
+  /** A replaced connection, such as after SQLITE_BUSY, starts without statements. */
+  readonly #statements = new WeakMap<SqliteDatabase, StatementCache>();
   #connections = 0;
 
-  override acquireSync(forTransaction?: boolean): SqliteDatabase {
-    const database = super.acquireSync(forTransaction);
-    if (!this.#numbers.has(database)) {
-      cacheStatements(database);
-      this.#numbers.set(database, ++this.#connections);
-    }
-    return database;
+  constructor(pool: ConnectionPool, intMode: ConstructorParameters<typeof Sqlite3Client>[1]) {
+    super(pool, intMode);
+    this.#pool = pool;
+  }
+
+  override async execute(statement: InStatement): Promise<ResultSet> {
+    return this.#use((statements) => statements.run(statement));
+  }
+
+  override async batch(
+    batch: (InStatement | [string, InArgs?])[],
+    mode: TransactionMode = "deferred",
+  ): Promise<ResultSet[]> {
+    return this.#use((statements) => {
+      statements.run(BEGIN[mode]);
+      const results = batch.map((statement, index) => statements.run(plainStatement(statement), index));
+      statements.run("COMMIT");
+      return results;
+    });
   }
 
   /** SQLite changes `PRAGMA data_version` when another connection commits. */
   changeMark(): string {
-    const database = this.acquireSync();
+    return this.#use((statements) => {
+      const [row] = statements.run(DATA_VERSION).rows;
+      return `${statements.connection} ${String(row?.[0])}`;
+    });
+  }
+
+  /** Uses a connection, without waiting. Its release rolls back what is not committed. */
+  #use<T>(work: (statements: StatementCache) => T): T {
+    const database = this.#pool.acquireSync();
     try {
-      const [version] = database.prepare(DATA_VERSION).raw(true).get() as unknown[];
-      return `${this.#numbers.get(database)} ${String(version)}`;
+      const statements = this.#statements.get(database) ?? new StatementCache(database, ++this.#connections);
+      this.#statements.set(database, statements);
+      return work(statements);
     } finally {
-      this.release(database);
+      this.#pool.release(database);
     }
   }
 }
 
-function cacheStatements(database: SqliteDatabase): void {
-  // The least recently used comes first.
-  const cached = new Map<string, SqliteStatement>();
-  const seen = new Set<string>();
-  const prepare = database.prepare.bind(database);
-
-  function add(sql: string): SqliteStatement {
-    const statement = prepared(prepare(sql), () => cached.delete(sql));
-    cached.set(sql, statement);
-    if (cached.size > MAX_CACHED) cached.delete(cached.keys().next().value ?? "");
-    return statement;
-  }
-
-  function prepareOnce(sql: string): SqliteStatement {
-    const found = cached.get(sql);
-    if (found !== undefined) {
-      cached.delete(sql);
-      cached.set(sql, found);
-      return found;
-    }
-    if (seen.has(sql)) return add(sql);
-    if (seen.size >= MAX_SEEN) seen.clear();
-    if (REPEATED.test(sql) && !STAR.test(sql)) seen.add(sql);
-    return prepare(sql);
-  }
-
-  Object.assign(database, { prepare: prepareOnce });
+function plainStatement(statement: InStatement | [string, InArgs?]): InStatement {
+  return Array.isArray(statement) ? { sql: statement[0], args: statement[1] ?? [] } : statement;
 }
 
-/** Skips the calls by which the driver configures each statement before each use. */
-function prepared(statement: SqliteStatement, forget: () => void): SqliteStatement {
-  statement.safeIntegers(true);
-  const noData = withoutData(statement);
-  const columns = noData === null ? statement.columns() : [];
-  const { all, run } = statement;
-  // After an error the statement may be in the middle of its rows, and would keep a read lock.
-  const orForget = (use: typeof all | typeof run, values: unknown[]): unknown => {
+interface PreparedStatement {
+  readonly statement: SqliteStatement;
+  /** `null` if the statement returns no rows. */
+  readonly columns: readonly string[] | null;
+  readonly indexes: ReadonlyMap<string, number>;
+}
+
+/** The statements of one connection. */
+class StatementCache {
+  /** Number of the connection. */
+  readonly connection: number;
+  readonly #database: SqliteDatabase;
+  /** The least recently used comes first. */
+  readonly #cached = new Map<string, PreparedStatement>();
+  readonly #seen = new Set<string>();
+
+  constructor(database: SqliteDatabase, connection: number) {
+    this.#database = database;
+    this.connection = connection;
+  }
+
+  /** @param index the position of the statement in its batch. @throws {LibsqlError} as the driver's client does. */
+  run(statement: InStatement, index: number | null = null): ResultSet {
+    const { sql, args = [] } = typeof statement === "string" ? { sql: statement } : statement;
+    if (!Array.isArray(args)) throw new TypeError("Named parameters are not supported here");
+    const values = args.map(bindable);
     try {
-      return Reflect.apply(use, statement, values);
+      return resultOf(this.#prepared(sql), values);
     } catch (error) {
-      forget();
-      throw error;
+      // The statement may be in the middle of its rows, and would keep a read lock.
+      this.#cached.delete(sql);
+      throw driverError(error, index);
     }
-  };
-  return Object.assign(statement, {
-    safeIntegers: () => statement,
-    raw: () => {
-      if (noData !== null) throw noData;
-      return statement;
-    },
-    columns: () => columns,
-    all: (...values: unknown[]) => orForget(all, values),
-    run: (...values: unknown[]) => orForget(run, values),
+  }
+
+  #prepared(sql: string): PreparedStatement {
+    const cached = this.#cached.get(sql);
+    const found = cached ?? prepare(this.#database, sql);
+    if (cached !== undefined || this.#seen.has(sql)) this.#keep(sql, found);
+    else if (REPEATED.test(sql) && !STAR.test(sql)) this.#mark(sql);
+    return found;
+  }
+
+  #keep(sql: string, statement: PreparedStatement): void {
+    this.#cached.delete(sql);
+    this.#cached.set(sql, statement);
+    if (this.#cached.size > MAX_CACHED) this.#cached.delete(this.#cached.keys().next().value ?? "");
+  }
+
+  #mark(sql: string): void {
+    if (this.#seen.size >= MAX_SEEN) this.#seen.clear();
+    this.#seen.add(sql);
+  }
+}
+
+function prepare(database: SqliteDatabase, sql: string): PreparedStatement {
+  const statement = database.prepare(sql);
+  statement.safeIntegers(true);
+  try {
+    statement.raw(true);
+  } catch {
+    // Rejected for a statement that returns no rows.
+    return { statement, columns: null, indexes: new Map() };
+  }
+  const columns = statement.columns().map(({ name }) => name);
+  return { statement, columns, indexes: indexesOf(columns) };
+}
+
+function resultOf({ statement, columns, indexes }: PreparedStatement, values: readonly unknown[]): ResultSet {
+  if (columns === null) {
+    const { changes, lastInsertRowid } = statement.run(values);
+    return resultSet({ rowsAffected: changes, lastInsertRowid: BigInt(lastInsertRowid) });
+  }
+  const rows = statement.all(values) as unknown[][];
+  return resultSet({
+    columns: [...columns],
+    rows: rows.map((cells) => createRow(indexes, cells.map(cellOf))),
   });
 }
 
-/** The error by which the driver recognizes a statement that returns no data; `null` if it returns some. */
-function withoutData(statement: SqliteStatement): unknown {
-  try {
-    statement.raw(true);
-    return null;
-  } catch (error) {
-    return error;
-  }
+function resultSet(fields: Partial<ResultSet>): ResultSet {
+  const { columns = [], rows = [], rowsAffected = 0, lastInsertRowid } = fields;
+  const columnTypes = columns.map(() => "");
+  return { columns, columnTypes, rows, rowsAffected, lastInsertRowid, toJSON: () => ({ columns, rows }) };
+}
+
+/** The driver would bind a boolean or a date as an object. @throws for a value that SQLite does not have. */
+function bindable(value: InValue): unknown {
+  if (value === undefined) throw new TypeError("A value of a statement is undefined");
+  if (typeof value === "number" && !Number.isFinite(value))
+    throw new RangeError("A number of a statement is not finite");
+  if (typeof value === "bigint" && BigInt.asIntN(64, value) !== value)
+    throw new RangeError("An integer of a statement is beyond 64 bits");
+  if (typeof value === "boolean") return Number(value);
+  if (value instanceof Date) return value.getTime();
+  return value instanceof ArrayBuffer ? Buffer.from(value) : value;
+}
+
+function cellOf(value: unknown): unknown {
+  if (typeof value !== "bigint") return value instanceof Buffer ? value.buffer : value;
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) throw new RangeError("An integer of a row is beyond 2^53");
+  return number;
+}
+
+/** Returns the error of the driver's client for an error of SQLite; any other error as it is. */
+function driverError(error: unknown, index: number | null): unknown {
+  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return error;
+  const rawCode = "rawCode" in error && typeof error.rawCode === "number" ? error.rawCode : undefined;
+  // The extended code starts with the primary one.
+  const [code = error.code] = /^SQLITE_[A-Z]+/.exec(error.code) ?? [];
+  const parts = [code, error.code, rawCode, error] as const;
+  return index === null
+    ? new LibsqlError(error.message, ...parts)
+    : new LibsqlBatchError(error.message, index, ...parts);
 }

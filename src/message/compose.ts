@@ -1,4 +1,5 @@
 import MailComposer from "nodemailer/lib/mail-composer";
+import { BoundedCache } from "../domain/bounded-cache.ts";
 import type {
   ComposedMessage,
   MessageIdentity,
@@ -6,7 +7,7 @@ import type {
   NormalizedMessage,
 } from "../domain/message.ts";
 import { routingHeaders } from "./headers.ts";
-import { encodeBytes, encodeText } from "./transfer-encoding.ts";
+import { type EncodedBody, encodeBytes, encodeText } from "./transfer-encoding.ts";
 
 /** Letters and digits. With the suffixes of a boundary it stays within 70 characters (RFC 2046 5.1.1). */
 const BOUNDARY_SEED = /^[A-Za-z0-9]{1,48}$/;
@@ -39,18 +40,36 @@ export async function compose(
   }
   if (!BOUNDARY_SEED.test(identity.boundary)) throw new TypeError("The boundary of the message is malformed");
   const headers = routingHeaders(message, identity);
-  return { headers, entity: encoder.encode(entityOf(compile(message, identity))) };
+  return { headers, entity: encoder.encode(entityOf(message, identity)) };
 }
 
-/** MailComposer builds the tree of parts and their headers. The bodies it gets are encoded already. */
-function compile(message: NormalizedMessage, identity: MessageIdentity): MimeNode {
+/** The bodies of a message, already encoded. A message has the first, the second or both. */
+interface Bodies {
+  readonly text: EncodedBody | null;
+  readonly html: EncodedBody | null;
+}
+
+function bodiesOf(message: NormalizedMessage): Bodies {
   const { subject, text = "", html = "", language = DEFAULT_LANGUAGE, attachments = [] } = message;
   // Without a text, a lone attachment would become the root and be taken for something other than a message.
   const readable = text === "" && html === "" && attachments.length > 0 ? CRLF : text;
+  const encoded = (body: string) => (body === "" ? null : encodeText(withCrlf(body)));
+  return {
+    text: encoded(readable),
+    html: html === "" ? null : encoded(htmlDocument(html, { language, title: subject })),
+  };
+}
+
+/** MailComposer builds the tree of parts and their headers. The bodies it gets are encoded already. */
+function compile(
+  { text, html }: Bodies,
+  attachments: readonly NormalizedAttachment[],
+  identity: Pick<MessageIdentity, "date" | "messageId" | "boundary">,
+): MimeNode {
   const composer = new MailComposer({
-    ...(readable === "" ? {} : { text: textPart(readable) }),
-    ...(html === "" ? {} : { html: textPart(htmlDocument(html, { language, title: subject })) }),
-    attachments: attachments.map((one) => attachmentPart(one, html !== "")),
+    ...(text && { text: textPart(text) }),
+    ...(html && { html: textPart(html) }),
+    attachments: attachments.map((one) => attachmentPart(one, html !== null)),
     // Set only to keep MailComposer from generating them: the root's routing fields are left out.
     date: identity.date,
     messageId: identity.messageId,
@@ -62,8 +81,7 @@ function compile(message: NormalizedMessage, identity: MessageIdentity): MimeNod
   return composer.compile();
 }
 
-function textPart(text: string) {
-  const { encoding, body } = encodeText(withCrlf(text));
+function textPart({ encoding, body }: EncodedBody) {
   return { content: body, contentTransferEncoding: encoding };
 }
 
@@ -108,9 +126,53 @@ function attachmentPart(
 }
 
 /** Returns the root's entity, without a second line break after a text that ends in one. */
-function entityOf(root: MimeNode): string {
-  const entity = serialize(root);
-  return !root.boundary && entity.endsWith("\r\n\r\n") ? entity.slice(0, -CRLF.length) : entity;
+function entityOf(message: NormalizedMessage, identity: MessageIdentity): string {
+  const { attachments = [] } = message;
+  const bodies = bodiesOf(message);
+  const isMultipart = attachments.length > 0 || (bodies.text !== null && bodies.html !== null);
+  const entity =
+    attachments.length > 0
+      ? serialize(compile(bodies, attachments, identity))
+      : fill(frameFor(bodies, identity), { ...bodies, boundary: identity.boundary });
+  return !isMultipart && entity.endsWith("\r\n\r\n") ? entity.slice(0, -CRLF.length) : entity;
+}
+
+/** An entity, cut where messages differ: every second piece is a slot. */
+type Frame = readonly string[];
+
+/** ASCII, because MailComposer looks at the bodies, too. No header has braces. */
+const SLOTS = { text: "{text}", html: "{html}", boundary: "{boundary}" } as const;
+/** Every combination of encodings, for boundaries of a few lengths. */
+const MAX_FRAMES = 64;
+const frames = new BoundedCache<Frame>(MAX_FRAMES);
+
+/**
+ * Returns the frame of a message without attachments. Its headers depend on the encodings only, and the folding of its
+ * boundary on the length. To build them anew takes longer than all else in composing.
+ */
+function frameFor({ text, html }: Bodies, identity: MessageIdentity): Frame {
+  const key = `${text?.encoding} ${html?.encoding} ${identity.boundary.length}`;
+  const found = frames.get(key);
+  if (found) return found;
+  const slots = {
+    text: text && { ...text, body: SLOTS.text },
+    html: html && { ...html, body: SLOTS.html },
+  };
+  const entity = serialize(compile(slots, [], identity));
+  const frame = entity
+    .replaceAll(`-${identity.boundary}-Part_`, `-${SLOTS.boundary}-Part_`)
+    .split(/(\{(?:text|html|boundary)\})/);
+  frames.set(key, frame);
+  return frame;
+}
+
+function fill(frame: Frame, { text, html, boundary }: Bodies & { readonly boundary: string }): string {
+  const values: Readonly<Record<string, string | undefined>> = {
+    [SLOTS.text]: text?.body,
+    [SLOTS.html]: html?.body,
+    [SLOTS.boundary]: boundary,
+  };
+  return frame.map((piece) => values[piece] ?? piece).join("");
 }
 
 /**

@@ -21,6 +21,8 @@ export interface OwnerQuery {
 }
 type OwnerName = Pick<OwnerQuery, "user" | "realm">;
 type UsableFilter = Pick<TokenFilter, "isUsable">;
+/** `hasPin`: whether a PIN is compared, which has to know whether any has an old hash. */
+type SearchOptions = UsableFilter & { readonly hasPin?: boolean };
 
 /** Tokens to compare a PIN with. */
 export interface PinTargets {
@@ -80,15 +82,19 @@ export function createOwners({
     return found.findLast((user) => user !== null) ?? null;
   }
 
-  async function search(query: OwnerQuery, which: UsableFilter = {}): Promise<FoundTokens> {
-    const oldPin = tokens.selectOldPin();
+  async function search(
+    query: OwnerQuery,
+    { hasPin = true, ...which }: SearchOptions = {},
+  ): Promise<FoundTokens> {
+    const oldPin = hasPin ? [tokens.selectOldPin()] : [];
     if (lookup && selectOwner) {
-      const [rows, users, old] = await read.batch([selectTokens(query, which), selectOwner(query), oldPin]);
+      const batch = [selectTokens(query, which), selectOwner(query), ...oldPin] as const;
+      const [rows, users, old = []] = await read.batch(batch);
       return { ...toFound(rows, old), owner: lookup.user(users) };
     }
     const named = query.user === "" ? null : await find(query);
     const userId = named?.id ?? random.id();
-    const [rows, old] = await read.batch([selectTokens(query, which, userId), oldPin]);
+    const [rows, old = []] = await read.batch([selectTokens(query, which, userId), ...oldPin]);
     const found = toFound(rows, old);
     return query.user === "" ? withOwner(found) : { ...found, owner: named };
   }
@@ -108,7 +114,7 @@ export function createOwners({
       const found = await search(query, { isUsable: true });
       return { targets: ownedBy(found, query), hasOldPins: found.hasOldPins };
     },
-    tokensOf: async (query, which) => ownedBy(await search(query, which), query),
+    tokensOf: async (query, which) => ownedBy(await search(query, { ...which, hasPin: false }), query),
     async tokensIn(transactionId, query) {
       const ofTransaction = tokens.selectOfTransaction(transactionId);
       const isMeant = ({ serial }: TokenRow) => query.serial === "" || serial === query.serial;

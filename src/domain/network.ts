@@ -1,4 +1,5 @@
 import ipaddr from "ipaddr.js";
+import { BoundedCache } from "./bounded-cache.ts";
 
 /** RFC 6890: loopback addresses, and the name that RFC 6761 6.3 reserves for them, as `URL` writes them. */
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/;
@@ -52,8 +53,18 @@ export function clientNetwork(address: string): string {
   return `${prefix.join(":")}::/64`;
 }
 
-function parseIp(address: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
-  return ipaddr.isValid(address) && isPlainForm(address) ? ipaddr.process(address) : null;
+type Ip = ipaddr.IPv4 | ipaddr.IPv6;
+
+/** A request asks several times for the address of its client, and a client sends many requests. */
+const parsedIps = new BoundedCache<Ip>(1_000);
+
+function parseIp(address: string): Ip | null {
+  const cached = parsedIps.get(address);
+  if (cached) return cached;
+  if (!ipaddr.isValid(address) || !isPlainForm(address)) return null;
+  const parsed = ipaddr.process(address);
+  parsedIps.set(address, parsed);
+  return parsed;
 }
 
 /** Excludes the historic forms `10`, `0x7f.1` and `010.0.0.1`, which ipaddr.js accepts but users never mean. */

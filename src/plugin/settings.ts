@@ -72,11 +72,10 @@ export function createSettings(deps: SettingsDeps): SettingsService {
 
   async function read(names: readonly string[]): Promise<ReadonlyMap<string, unknown>> {
     const rows = await repository.find(names);
-    const entries = names.map(async (name): Promise<[string, unknown]> => {
-      const row = rows.find(({ key }) => key === name);
-      return [name, await currentValue(name, row)];
-    });
-    return new Map(await Promise.all(entries));
+    const stored = await Promise.all(
+      rows.map(async (row) => [row.key, await currentValue(row.key, row)] as const),
+    );
+    return new Map([...names.map((name) => [name, settingOf(name).fallback] as const), ...stored]);
   }
 
   return {

@@ -61,6 +61,8 @@ export class Epoch {
   readonly #scopes = new AsyncLocalStorage<Scope>();
   /** Holds values, never promises: on Workers a promise belongs to the request that created it. */
   readonly #kept = new Map<string, { readonly n: number; readonly rows: readonly unknown[] }>();
+  /** The latest counters and their text. Most reads return the same. */
+  #parsed: { readonly text: string; readonly counters: Counters } | null = null;
   /** The counters of a file, and the change mark before they were read. */
   #latest: { readonly mark: string; readonly counters: Counters } | null = null;
   readonly #selectCounters: () => BoundStatement<SelectStatement<CountersRow>>;
@@ -225,7 +227,7 @@ export class Epoch {
     const mark = this.#inner.changeMark?.() ?? null;
     if (mark !== null && this.#latest?.mark === mark) return this.#latest.counters;
     const [rows] = await this.#inner.read.batch([this.#selectCounters()]);
-    const counters = countersOf(rows);
+    const counters = this.#countersOf(rows);
     // The mark is older than the counters, so a commit in between changes it.
     if (mark !== null) this.#latest = { mark, counters };
     return counters;
@@ -247,7 +249,7 @@ export class Epoch {
       this.#selectCounters(),
       ...stale.map((table) => table.select(read)),
     ]);
-    const now = countersOf(counted);
+    const now = this.#countersOf(counted);
     for (const [index, { name }] of stale.entries()) {
       this.#kept.set(name, { n: now.get(name) ?? 0, rows: all[index] as readonly unknown[] });
     }
@@ -283,7 +285,7 @@ export class Epoch {
       return this.#inner.commit(statements, options);
     const all = [...statements, this.#selectCounters()];
     const results: readonly unknown[] = await this.#inner.commit(all, options);
-    const now = countersOf(results.at(-1) as CountersRow[]);
+    const now = this.#countersOf(results.at(-1) as CountersRow[]);
     const decidedOn = scope.basis.map(({ name }) => [name, scope.counters?.get(name) ?? 0] as const);
     scope.counters = isGuarded ? now : new Map([...now, ...decidedOn]);
     scope.isAssumed &&= !isGuarded;
@@ -295,8 +297,16 @@ export class Epoch {
     const scope = this.#current();
     if (scope === null || (scope.counters !== null && !scope.isAssumed)) return execute(statements);
     const [counted, ...results] = await execute([this.#selectCounters().getQuery().sql, ...statements]);
-    await this.#confirm(scope, countersFrom(counted));
+    // As the driver returns them.
+    await this.#confirm(scope, this.#countersOf(counted?.rows as CountersRow[] | undefined));
     return results;
+  }
+
+  #countersOf([row]: readonly CountersRow[] = []): Counters {
+    const text = row?.counters ?? "{}";
+    if (this.#parsed?.text !== text)
+      this.#parsed = { text, counters: new Map(Object.entries(JSON.parse(text))) };
+    return this.#parsed.counters;
   }
 }
 
@@ -333,14 +343,5 @@ function assertUnchanged(write: Database["write"]) {
 }
 
 function hasChanged(tables: readonly KeptTable<unknown>[], before: Counters, now: Counters): boolean {
-  return tables.some(({ name }) => before.get(name) !== now.get(name));
-}
-
-function countersOf([row]: readonly CountersRow[]): Counters {
-  return new Map(Object.entries(JSON.parse(row?.counters ?? "{}")));
-}
-
-/** Reads the counters from a result of the driver. */
-function countersFrom(result: ResultSet | undefined): Counters {
-  return countersOf([{ counters: String(result?.rows[0]?.counters ?? "{}") }]);
+  return before !== now && tables.some(({ name }) => before.get(name) !== now.get(name));
 }

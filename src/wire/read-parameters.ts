@@ -5,6 +5,8 @@ import { isEscapedUtf8 } from "./request.ts";
 /** Parameters as the client sent them, by name. */
 export type RawParameters = ReadonlyMap<string, unknown>;
 
+const NO_PARAMETERS: RawParameters = new Map();
+
 /** Named by errors about the body as a whole. */
 const BODY = "body";
 
@@ -21,9 +23,10 @@ const BODY_READERS: Readonly<Record<string, ReadBody>> = {
  * @throws {SealpostError} `invalid_parameter` for a malformed body or a duplicate key, `unsupported_media_type`
  */
 export async function readParameters(c: Context): Promise<RawParameters> {
-  const query = formPairs(c, new URL(c.req.url).searchParams);
-  const body = c.req.raw.body === null ? new Map<string, unknown>() : await readBody(c);
-  return new Map([...query, ...body]);
+  const { url, raw } = c.req;
+  const query = url.includes("?") ? formPairs(c, new URL(url).searchParams) : NO_PARAMETERS;
+  const body = raw.body === null ? NO_PARAMETERS : await readBody(c);
+  return query.size === 0 ? body : new Map([...query, ...body]);
 }
 
 async function readBody(c: Context): Promise<RawParameters> {
@@ -82,10 +85,12 @@ async function bodyText(c: Context): Promise<string> {
   return text;
 }
 
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
 /** @returns `null` if the bytes are not UTF-8 */
 function utf8TextOf(bytes: ArrayBuffer | Uint8Array<ArrayBuffer>): string | null {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return utf8.decode(bytes);
   } catch {
     return null;
   }

@@ -41,8 +41,18 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
     c.set("clientAddress", known);
     c.set("isOperator", isOperator);
     await next();
-    for (const [name, value] of Object.entries(API_HEADERS)) c.header(name, value);
+    for (const [name, value] of Object.entries(API_HEADERS)) setHeader(c, name, value);
   };
+}
+
+/** Sets a header of the response. Hono would create another response for each. */
+function setHeader(c: Context<Env>, name: string, value: string): void {
+  try {
+    c.res.headers.set(name, value);
+  } catch {
+    // A response of `fetch`, which a plugin may return as it is, cannot be changed.
+    c.header(name, value);
+  }
 }
 
 /** Measures each request by the path that its route declares, never by its URL. */
@@ -119,21 +129,25 @@ export function checkUrl(): MiddlewareHandler {
       throw invalidParameter("Host", "expected a host name or an address");
     const { pathname, search, searchParams } = url;
     if (!isEscapedUtf8(pathname)) throw invalidParameter("path", "expected UTF-8");
-    if (!isEscapedUtf8(search)) throw invalidParameter("query", "expected UTF-8");
-    const hasKey = [...searchParams].some(
-      ([name, value]) =>
-        API_KEY_NAMES.test(name) || [name, value].some((text) => API_KEY.test(withoutScheme(text))),
-    );
-    if (hasKey)
-      throw new SealpostError(
-        "bad_token",
-        "Authentication failure. An API key is not allowed in the query, which is logged: send it in a header",
-      );
-    const secret = SECRETS.find((name) => searchParams.has(name));
-    if (secret !== undefined)
-      throw invalidParameter(secret, "not allowed in the query, which is logged: send it in the body");
+    if (search !== "") checkQuery(search, searchParams);
     await next();
   };
+}
+
+function checkQuery(search: string, searchParams: URLSearchParams): void {
+  if (!isEscapedUtf8(search)) throw invalidParameter("query", "expected UTF-8");
+  const hasKey = [...searchParams].some(
+    ([name, value]) =>
+      API_KEY_NAMES.test(name) || [name, value].some((text) => API_KEY.test(withoutScheme(text))),
+  );
+  if (hasKey)
+    throw new SealpostError(
+      "bad_token",
+      "Authentication failure. An API key is not allowed in the query, which is logged: send it in a header",
+    );
+  const secret = SECRETS.find((name) => searchParams.has(name));
+  if (secret !== undefined)
+    throw invalidParameter(secret, "not allowed in the query, which is logged: send it in the body");
 }
 
 /** Returns a credential without the `Bearer` that may be before it. */
@@ -143,6 +157,7 @@ export function withoutScheme(text: string): string {
 
 /** Whether the percent escapes of a text are UTF-8. Decoders silently replace other bytes with U+FFFD. */
 export function isEscapedUtf8(text: string): boolean {
+  if (!text.includes("%")) return true;
   try {
     decodeURIComponent(text.replace(INVALID_PERCENT, "%25"));
     return true;

@@ -26,9 +26,14 @@ export const NO_EXTENSIONS: Extensions = { lines: [], keywords: new Set(), mecha
 const MAX_REPLY_OCTETS = 64 * 1024;
 
 const CODE_CHARACTERS = 3;
+const SEPARATORS = " -\t";
 const ZERO = "0".charCodeAt(0);
-/** RFC 2034 4: class, subject and detail at the start of the text. */
-const ENHANCED = /^([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)/;
+/**
+ * RFC 2034 4: class, subject and detail at the start of the text, as servers also write it (`#5.1.8`, `[5.1.8]`, `5.1.8:`),
+ * and qmail at the end (`(#5.1.8)`). An IP address or the version of a program goes on after it.
+ */
+const ENHANCED =
+  /^\s*[#([]*([245]\.\d{1,3}\.\d{1,3})[\])]*[.:,;]?(?:\s+|$)|\(#([245]\.\d{1,3}\.\d{1,3})\)\.?$/;
 const ASCII = /^[\0-\x7f]*$/;
 
 /** Splits the server's bytes into replies, whatever the chunks. Keeps at most 64 KiB. */
@@ -80,25 +85,33 @@ export class ReplyReader {
 }
 
 /**
- * Returns the code of a line, from 200 to 559, or `null` if it has none. The text is optional, and so is the space before
- * it (RFC 5321 4.2).
+ * Returns the code of a line, from 200 to 599, or `null` if it has none. The first digit decides, and a client accepts
+ * codes that it does not know (RFC 5321 4.2.1 and 4.3.2). The text is optional, and so is the space before it (4.2), for
+ * which some servers write a tab.
  */
 function codeOf(line: string): number | null {
   const separator = line[CODE_CHARACTERS];
-  if (separator !== undefined && separator !== " " && separator !== "-") return null;
+  if (separator !== undefined && !SEPARATORS.includes(separator)) return null;
   const severity = line.charCodeAt(0) - ZERO;
   const category = line.charCodeAt(1) - ZERO;
   const detail = line.charCodeAt(2) - ZERO;
   const isCode =
-    severity >= 2 && severity <= 5 && category >= 0 && category <= 5 && detail >= 0 && detail <= 9;
+    severity >= 2 && severity <= 5 && category >= 0 && category <= 9 && detail >= 0 && detail <= 9;
   return isCode ? severity * 100 + category * 10 + detail : null;
 }
 
 /** Returns a reply that is safe to show: without secrets and control characters, at most 500 characters of text. */
-export function presentReply(raw: RawReply, redact: (text: string) => string): SmtpReply {
-  const enhanced = ENHANCED.exec(raw.lines[0] ?? "")?.[1] ?? null;
-  const lines = enhanced === null ? raw.lines : raw.lines.map((line) => line.replace(ENHANCED, ""));
-  return { code: raw.code, enhanced, text: presentText(lines.join(" "), redact) };
+export function presentReply({ code, lines }: RawReply, redact: (text: string) => string): SmtpReply {
+  let enhanced: string | null = null;
+  const texts = lines.map((line) => {
+    const [whole = "", first, last] = ENHANCED.exec(line) ?? [];
+    const found = first ?? last;
+    // RFC 2034 4: its class is that of the reply.
+    if (!found?.startsWith(String(code).charAt(0))) return line;
+    enhanced ??= found;
+    return line.replace(whole, "");
+  });
+  return { code, enhanced, text: presentText(texts.join(" "), redact) };
 }
 
 /** Reads the lines of a reply to EHLO. */

@@ -11,6 +11,29 @@ describe("presentReply()", () => {
     expect(presentReply(raw, asItIs)).toEqual({ code: 550, enhanced: "5.1.1", text: "No such user" });
   });
 
+  test.each<[lines: string[], enhanced: string | null, text: string]>([
+    [["#5.1.8 Domain of sender"], "5.1.8", "Domain of sender"],
+    [["[5.1.8] Domain of sender"], "5.1.8", "Domain of sender"],
+    [["(#5.1.8) Domain of sender"], "5.1.8", "Domain of sender"],
+    [[" 5.1.8 Domain of sender"], "5.1.8", "Domain of sender"],
+    [["5.1.8: Domain of sender"], "5.1.8", "Domain of sender"],
+    [["5.1.8\tDomain of sender"], "5.1.8", "Domain of sender"],
+    [["5.1.8"], "5.1.8", ""],
+    [["sorry, bad sender (#5.1.8)"], "5.1.8", "sorry, bad sender"],
+    [["Not taken:", "5.1.8 Domain of sender"], "5.1.8", "Not taken: Domain of sender"],
+    [["5.1.8 Not taken:", "5.7.1 Domain of sender"], "5.1.8", "Not taken: Domain of sender"],
+    [["5.1.8.2 is blocked"], null, "5.1.8.2 is blocked"],
+    [["[5.1.8.2] is blocked"], null, "[5.1.8.2] is blocked"],
+    [["5.1.8-rc1 does not relay"], null, "5.1.8-rc1 does not relay"],
+    [["5.1.8beta does not relay"], null, "5.1.8beta does not relay"],
+    [["mx 5.1.8 does not relay"], null, "mx 5.1.8 does not relay"],
+    [["5.1234.8 No"], null, "5.1234.8 No"],
+    [["4.1.8 No"], null, "4.1.8 No"],
+    [["2.1.8 No", "5.1.8 Yes"], "5.1.8", "2.1.8 No Yes"],
+  ])("reads the enhanced code of %j as %p", (lines, enhanced, text) => {
+    expect(presentReply({ code: 553, lines }, asItIs)).toEqual({ code: 553, enhanced, text });
+  });
+
   test("has at most 500 characters and no control character", () => {
     fc.assert(
       fc.property(fc.array(fc.string({ maxLength: 900, unit: "binary" })), (lines) => {
@@ -36,6 +59,14 @@ describe("ReplyReader", () => {
     });
   }
 
+  test.each(["250\tOk", "269 Ok", "299", "571 No", "599 No"])(
+    "reads %j, because the first digit decides",
+    (line) => {
+      const reply = { code: Number(line.slice(0, 3)), lines: [line.slice(4)] };
+      expect(new ReplyReader().push(bytes(`${line}\r\n`))).toEqual({ replies: [reply], isSmtp: true });
+    },
+  );
+
   test("reads the same replies from any chunks", () => {
     const stream = "220 mx\r\n250-a\r\n250-é\r\n250 b\n354\r\n550 5.1.1 Grüße\r\n";
     const whole = Buffer.from(stream, "utf8");
@@ -58,7 +89,7 @@ describe("ReplyReader", () => {
     ["an empty line", "\r\n"],
     ["a code of four digits", "2500 x\r\n"],
     ["a code below 200", "199 x\r\n"],
-    ["a code above 559", "600 x\r\n"],
+    ["a code above 599", "600 x\r\n"],
     ["different codes in one reply", "250-x\r\n251 y\r\n"],
     ["a line of 64 KiB", `250 ${"x".repeat(65_536)}`],
     ["a reply of 64 KiB", "250-xxxxxxxxxxxxxxxx\r\n".repeat(4000)],

@@ -21,6 +21,7 @@ const TEMPORARY = [
   "450",
   "452-4.2.2 Full\r\n452 4.2.2 Really",
   "454 4.7.0 Not now",
+  "473\tNot now",
 ] as const;
 const PERMANENT = [
   "550 5.7.1 No",
@@ -32,8 +33,9 @@ const PERMANENT = [
   "530",
   "534 No",
   "535 5.7.8 No",
+  "571 No",
 ] as const;
-const POSITIVE = ["250 Ok", "251 Forwarded", "220 Hello", "235 Welcome", "221 Bye"] as const;
+const POSITIVE = ["250 Ok", "250\tOk", "251 Forwarded", "220 Hello", "235 Welcome", "221 Bye"] as const;
 const INTERMEDIATE = ["354 Go on", "334 ", "334", "334 PDE4OTZAbXg+"] as const;
 const CLOSING = ["421 4.3.2 Shutting down", "421"] as const;
 const SURPLUS = [...POSITIVE, ...PERMANENT, ...TEMPORARY, ...INTERMEDIATE] as const;
@@ -133,5 +135,5 @@ export function chooseUnasked(choices: Choices, unaskedClass: UnaskedClass): Beh
 }
 
 function codeOf(line: string): number {
-  return Number(/(?:^|\n)(\d{3})(?: [^\n]*)?$/.exec(line)?.[1]);
+  return Number(/(?:^|\n)(\d{3})(?:[ \t][^\n]*)?$/.exec(line)?.[1]);
 }

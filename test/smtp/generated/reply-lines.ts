@@ -4,8 +4,8 @@ export interface ModelReply {
   readonly lines: readonly string[];
 }
 
-/** RFC 5321 4.2: a line of a reply, for the model. */
-const LINE = /^([2-5][0-5][0-9])( .*|-.*)?$/s;
+/** RFC 5321 4.2 and 4.2.1: a line of a reply, for the model. Only the first digit is limited. */
+const LINE = /^([2-5][0-9][0-9])([ \t].*|-.*)?$/s;
 const MAX_OCTETS = 65_536;
 
 /** Reads whole replies from bytes. Shares no code with the client's reader. */

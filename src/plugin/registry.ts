@@ -34,6 +34,9 @@ import { censored, createSettings, type SettingsService } from "./settings.ts";
 import { assertNoProblems, type ValidatedPlugin, validatePlugins } from "./validate.ts";
 import { createPluginWork, type PluginWork, type PluginWorkDeps } from "./work.ts";
 
+/** Bound of the start of a plugin. A Durable Object whose start takes 30 s in all is ended, and no log would name the plugin. */
+const MAX_START_MS = 15_000;
+
 /** The plugins of an instance before their setup, and the parts of an instance that depend on them. */
 export interface PluginSet {
   readonly plugins: readonly ValidatedPlugin[];
@@ -165,8 +168,9 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
     },
     async start() {
       for (const { plugin, instance } of registered) {
-        const late = () => new Error(`It did not finish within ${requestMs} ms`);
-        await withDeadline((async () => instance.start?.())(), requestMs, late).catch((cause) => {
+        const startMs = Math.min(requestMs, MAX_START_MS);
+        const late = () => new Error(`It did not finish within ${startMs} ms`);
+        await withDeadline((async () => instance.start?.())(), startMs, late).catch((cause) => {
           if (cause instanceof SealpostError) throw cause;
           const reason = cause instanceof Error ? cause.message : String(cause);
           throw new Error(`Plugin ${plugin.name} did not start: ${reason}`, { cause });

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import type { Scrypt } from "../../contracts/platform.ts";
-import { SealpostError } from "../../errors.ts";
+import { invalidParameter, SealpostError } from "../../errors.ts";
 import { scrypt } from "../../secrets/password.ts";
 import type { Bindings } from "./bindings.ts";
 import { configureConsole } from "./logging.ts";
@@ -10,6 +10,7 @@ import { errorResponse, isRejectedCall, unavailable } from "./unavailable.ts";
 const NAMESPACE = "OBJECT";
 const NAME = "sealpost";
 const log = getLogger(["sealpost", "entry"]);
+const RETRY_SECONDS = 2;
 /** More than any route takes. */
 const MAX_BODY_BYTES = 16 * 1_048_576;
 /** Methods whose requests need no password hash. */
@@ -35,46 +36,71 @@ export interface Served {
  */
 export const FRONT = {
   async fetch(request: Request, bindings: Bindings): Promise<Response> {
+    const namespace = bindings[NAMESPACE];
+    if (!isNamespace(namespace))
+      return unavailable(new TypeError(`${NAMESPACE}: the binding of the Durable Object is missing`));
     try {
-      const object = openObject(bindings[NAMESPACE]);
-      if (READS.includes(request.method)) return await object.fetch(request);
+      if (READS.includes(request.method)) return await read(namespace, request);
       const body = await buffered(request);
-      return await object.serve(body, scrypt).catch(lost);
+      return await namespace.getByName(NAME).serve(body, scrypt).catch(lost);
     } catch (error) {
-      if (error instanceof SealpostError && error.code === "too_large") return errorResponse(error);
-      return unavailable(error);
+      return error instanceof SealpostError ? errorResponse(error) : unavailable(error);
     }
   },
 };
 
+/** Reads change nothing, so one that the object lost, as in a deployment, is repeated by the next object. */
+async function read(namespace: Namespace, request: Request): Promise<Response> {
+  const call = () => namespace.getByName(NAME).fetch(request);
+  try {
+    return await call().catch((error) => {
+      if (request.body !== null || isRejectedCall(error)) throw error;
+      return call();
+    });
+  } catch (cause) {
+    log.warning("A read did not reach the object: {cause}", { cause });
+    throw busy(cause);
+  }
+}
+
+function busy(cause: unknown): SealpostError {
+  const message = "The instance has just ended, or receives too many requests: try again in a moment";
+  return new SealpostError("busy", message, { cause, retryAfterSeconds: RETRY_SECONDS });
+}
+
 /** The response if the object ended while it handled a request. A 503 would have the client repeat it, and send twice. */
 function lost(cause: unknown): Response {
-  if (isRejectedCall(cause)) throw cause;
+  if (isRejectedCall(cause)) throw busy(cause);
   log.error("The object ended during a request: {cause}", { cause });
   const message =
     "The instance ended during the request and may have carried it out: check before you repeat it";
   return errorResponse(new SealpostError("internal", message, { cause }));
 }
 
-function openObject(namespace: unknown): Served {
-  if (isNamespace(namespace)) return namespace.getByName(NAME);
-  throw new TypeError(`${NAMESPACE}: the binding of the Durable Object is missing`);
+/** @throws {SealpostError} `too_large`; `invalid_parameter` if the client disconnects meanwhile. */
+async function buffered(request: Request): Promise<Request> {
+  const length = request.headers.get("Content-Length");
+  if (Number(length) > MAX_BODY_BYTES) throw tooLarge();
+  try {
+    if (request.body === null) return request;
+    if (length !== null) return new Request(request, { body: await request.arrayBuffer() });
+    return new Request(request, { body: await readWhole(request.body) });
+  } catch (error) {
+    if (error instanceof SealpostError) throw error;
+    throw invalidParameter("body", "expected all of it, but the client disconnected");
+  }
 }
 
 /** @throws {SealpostError} `too_large` */
-async function buffered(request: Request): Promise<Request> {
-  if (request.body === null) return request;
-  const length = request.headers.get("Content-Length");
-  if (Number(length) > MAX_BODY_BYTES) throw tooLarge();
-  if (length !== null) return new Request(request, { body: await request.arrayBuffer() });
+async function readWhole(body: ReadableStream<Uint8Array>): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
   let size = 0;
-  for await (const piece of request.body) {
+  for await (const piece of body) {
     size += piece.length;
     if (size > MAX_BODY_BYTES) throw tooLarge();
     pieces.push(piece);
   }
-  return new Request(request, { body: Buffer.concat(pieces, size) });
+  return Buffer.concat(pieces, size);
 }
 
 function tooLarge(): SealpostError {

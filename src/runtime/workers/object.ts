@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { getLogger } from "@logtape/logtape";
 import type { Scrypt } from "../../contracts/platform.ts";
+import { SealpostError } from "../../errors.ts";
 import type { PluginWork } from "../../plugin/work.ts";
 import { internalsOf } from "../../sealpost.ts";
 import { openObjectDatabase } from "../../storage/durable/connect.ts";
@@ -17,6 +18,10 @@ const WORK_MS = 14 * 60_000;
 const DAY_MS = 24 * 3_600_000;
 /** An alarm waits this long for its work, which then goes on, so that it does not hold up the next alarm. */
 const ALARM_MS = 2_000;
+/** Bound of a start. After 30 s, the platform would end the object, and no log would say why. */
+const START_MS = 25_000;
+/** A start that failed is not repeated sooner. */
+const REPEAT_MS = 2_000;
 /** The object's own values, outside the tables of the instance: when the daily work was done last, … */
 const PRUNED_AT = "prunedAt";
 /** … and when it was first planned. */
@@ -38,12 +43,15 @@ export class Sealpost extends DurableObject implements Served {
   readonly #invocations;
   /** Milliseconds since the Unix epoch; infinite if no alarm is set, or none is known. */
   #alarmAt = Number.POSITIVE_INFINITY;
-  /** Whether work may be due at another time than the alarm's. */
-  #hasNewWork = true;
+  /** Commits that may have changed when work is due, and how many of them the alarm takes into account. */
+  #changes = 0;
+  #armedChanges = -1;
   #changesWork = changesOf([]);
   #pluginWork: Pick<PluginWork, "nextAt" | "abandonLeases"> | null = null;
   /** A restore replaces it. */
   #started: WorkerInstance | null = null;
+  /** The last start, if it failed, and when, in milliseconds since the Unix epoch. */
+  #failure: { readonly error: unknown; readonly at: number } | null = null;
   #isPruning = false;
 
   constructor(ctx: DurableObject["ctx"], bindings: Bindings) {
@@ -67,21 +75,34 @@ export class Sealpost extends DurableObject implements Served {
     }));
   }
 
-  /** Starts the instance unless it has started. Meanwhile the object receives nothing else. */
+  /**
+   * Starts the instance unless it has started. Meanwhile the object receives nothing else. Requests that waited for a start
+   * that failed fail with it: if each of them started the instance again, the last would wait for all.
+   */
   async #start(instance: WorkerInstance): Promise<void> {
     if (this.#started === instance) return;
+    if (this.#failure !== null && Math.abs(Date.now() - this.#failure.at) < REPEAT_MS)
+      throw this.#failure.error;
     const failed = await this.ctx.blockConcurrencyWhile(async () => {
       try {
         if (this.#started === instance) return null;
-        await instance.ready();
+        if (
+          await within(
+            START_MS,
+            instance.ready().then(() => false),
+            true,
+          )
+        )
+          throw slowStart();
         this.#started = instance;
         return null;
       } catch (error) {
         // Thrown in here, it would end the object, and the response would not show it.
-        return { error };
+        return { error, at: Date.now() };
       }
     });
-    if (failed) throw failed.error;
+    this.#failure = failed;
+    if (failed !== null) throw failed.error;
   }
 
   /** The object is the only worker, so nothing that is leased at its start is being sent. */
@@ -108,7 +129,8 @@ export class Sealpost extends DurableObject implements Served {
   /** Sends queued mail that is due, and once a day deletes rows past their retention. */
   async alarm(): Promise<void> {
     this.#alarmAt = Number.POSITIVE_INFINITY;
-    // The platform gives up an alarm that fails seven times, so none may fail.
+    // The platform gives up an alarm that fails seven times, so none may fail. If it ends the object, another one follows.
+    if (this.#started === null) await this.#setAlarm(Date.now() + AFTER_FAILURE_MS);
     const work = this.#run(WORK_MS, (instance) => this.#work(instance)).then(
       () => false,
       (error) => {
@@ -117,7 +139,9 @@ export class Sealpost extends DurableObject implements Served {
       },
     );
     const failed = await within(ALARM_MS, work, false);
-    await this.#arm(failed ? AFTER_FAILURE_MS : 0);
+    // Without an instance, nothing knows when its plugins have work.
+    if (failed) await this.#setAlarm(Date.now() + AFTER_FAILURE_MS);
+    else await this.#arm();
   }
 
   async #work(instance: WorkerInstance): Promise<void> {
@@ -144,22 +168,27 @@ export class Sealpost extends DurableObject implements Served {
   }
 
   #run<T>(timeMs: number, work: (instance: WorkerInstance) => T | Promise<T>): Promise<T> {
-    const waitUntil = (end: Promise<unknown>) =>
-      this.ctx.waitUntil(end.then(() => (this.#hasNewWork ? this.#arm() : undefined)));
+    const waitUntil = (end: Promise<unknown>) => this.ctx.waitUntil(end.then(() => this.#armIfChanged()));
     return this.#invocations.inInvocation({ waitUntil }, timeMs, work);
   }
 
   /** Runs in the transaction, so no work is stored or claimed without an alarm. The request usually does it before. */
   #onCommit(statements: readonly string[]): void {
     if (!statements.some((sql) => this.#changesWork.test(sql))) return;
-    this.#hasNewWork = true;
+    this.#changes++;
     const at = Date.now() + WHILE_SENDING_MS;
     if (at < this.#alarmAt) void this.#setAlarm(at);
   }
 
+  /** After a start that failed it reads nothing: the next start would wait for the database, and the read for that start. */
+  async #armIfChanged(): Promise<void> {
+    if (this.#started !== null && this.#armedChanges < this.#changes) await this.#arm();
+  }
+
   /** Sets the alarm to the time when the next work is due. An alarm that is right stays: to set it would be a write. */
-  async #arm(minWaitMs = 0): Promise<void> {
-    this.#hasNewWork = false;
+  async #arm(): Promise<void> {
+    const changes = this.#changes;
+    this.#armedChanges = changes;
     const now = Date.now();
     const reads = [
       this.#clock.nextAt(now),
@@ -170,10 +199,10 @@ export class Sealpost extends DurableObject implements Served {
       log.error("Cannot read when work is due: {error}", { error });
       return [now + AFTER_FAILURE_MS];
     });
-    const at = Math.max(now + minWaitMs, Math.min(...times));
+    const at = Math.max(now, Math.min(...times));
     const isSet = at === (await this.ctx.storage.getAlarm());
     // A commit since then has set an alarm itself, which this one must not delay.
-    if (this.#hasNewWork) return;
+    if (this.#changes !== changes) return;
     if (isSet) this.#alarmAt = at;
     else await this.#setAlarm(at);
   }
@@ -185,7 +214,8 @@ export class Sealpost extends DurableObject implements Served {
     if (this.#isPruning) return now + AFTER_FAILURE_MS;
     const since = (await storage.get<number>(PRUNED_AT)) ?? (await storage.get<number>(PLANNED_AT));
     if (since === undefined) await storage.put(PLANNED_AT, now);
-    return Math.min(since ?? now, now) + DAY_MS;
+    // A date in the future is that of a clock that was ahead.
+    return since !== undefined && since > now ? now : (since ?? now) + DAY_MS;
   }
 
   #setAlarm(at: number): Promise<void> {
@@ -203,6 +233,11 @@ async function within<T>(timeMs: number, work: Promise<T>, otherwise: T): Promis
   } finally {
     clearTimeout(timer);
   }
+}
+
+function slowStart(): SealpostError {
+  const message = `This instance did not start within ${START_MS / 1_000} s: see its log`;
+  return new SealpostError("database_unavailable", message, { retryAfterSeconds: AFTER_FAILURE_MS / 1_000 });
 }
 
 /** A pattern of statements that change when queued mail, which a circuit may hold up, or work of these plugins is due. */

@@ -118,11 +118,7 @@ export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) =
 /** @throws any error that is not for the caller. */
 function rejected(error: unknown): Response {
   if (!(error instanceof SealpostError)) throw error;
-  const { retryAfterSeconds } = error;
-  return errorResponse(error, {
-    ...(error.status === 401 && { "WWW-Authenticate": "Sealpost-Operator" }),
-    ...(retryAfterSeconds !== null && { "Retry-After": String(retryAfterSeconds) }),
-  });
+  return errorResponse(error, error.status === 401 ? { "WWW-Authenticate": "Sealpost-Operator" } : {});
 }
 
 /** Returns the request for an app, with nothing that is not signed. */

@@ -24,9 +24,14 @@ export function errorResponse(
   error: SealpostError,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
+  const { status, retryAfterSeconds } = error;
   return Response.json(failure(error, platform.now(), null), {
-    status: error.status,
-    headers: { "Cache-Control": "no-store", ...headers },
+    status,
+    headers: {
+      "Cache-Control": "no-store",
+      ...(retryAfterSeconds !== null && { "Retry-After": String(retryAfterSeconds) }),
+      ...headers,
+    },
   });
 }
 

@@ -1,7 +1,15 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { reply, type SmtpTestServer, startSmtpServer } from "../../../src/testing/smtp/index.ts";
-import { OBJECTS, type ServedWorker, serveWorker } from "../../../tools/workers/serve.ts";
-import { type Api, logIn } from "../../fixtures/process/api.ts";
+import { OBJECT_ENTRY } from "../../../tools/workers/build.ts";
+import {
+  OBJECTS,
+  type ServedWorker,
+  type ServeWorkerOptions,
+  serveWorker,
+} from "../../../tools/workers/serve.ts";
+import { type Api, type Envelope, logIn } from "../../fixtures/process/api.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { builtWorker } from "../../fixtures/worker-bundle.ts";
 import { ADMIN, KEYS, PASSWORD, TEST_MS } from "./fixtures/sealpost.ts";
@@ -13,8 +21,8 @@ const SOON_MS = 6_000;
 
 const bundle = await builtWorker(new URL("fixtures/failing-object.ts", import.meta.url).pathname);
 const bindings = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
-const start = (folder: string) =>
-  serveWorker({ bundle, bindings, services: { ...OBJECTS, durableObjectsPersist: folder } });
+const start = (folder: string, more: Partial<ServeWorkerOptions> = {}) =>
+  serveWorker({ bundle, bindings, services: { ...OBJECTS, durableObjectsPersist: folder }, ...more });
 
 interface Doors {
   readonly ended: number;
@@ -168,6 +176,77 @@ test("an object that starts again keeps the alarm of its daily work, and writes 
     for (let request = 0; request < 20; request++) await fetch(new URL("/healthz", worker.url));
     expect(await doors()).toEqual(first);
   }
+});
+
+test("the daily work is due immediately if the clock was ahead when it was done last", async () => {
+  using folder = temporaryFolder();
+  await using worker = await start(folder.path);
+  const ask = async (path: string) => (await fetch(new URL(path, worker.url))).json() as Promise<Doors>;
+  await logIn(worker.url.origin, ADMIN, PASSWORD);
+  await ask("/doors/ahead");
+  await fetch(new URL("/doors/end", worker.url));
+  await ask("/readyz");
+  while ((await ask("/doors/")).pruned === 0);
+  expect((await ask("/doors/")).pruned).toBe(1);
+});
+
+test("an alarm of an instance that cannot start follows a minute later", async () => {
+  using folder = temporaryFolder();
+  const before = await start(folder.path);
+  await logIn(before.url.origin, ADMIN, PASSWORD);
+  await before[Symbol.asyncDispose]();
+  await using worker = await start(folder.path, { bindings: { SEALPOST_ADMIN_PASSWORD: PASSWORD } });
+  const ask = async (path: string) => (await fetch(new URL(path, worker.url))).json() as Promise<Doors>;
+  expect((await ask("/doors/alarm")).ended).toBe(0);
+  for (;;) {
+    const { ended, alarmAt } = await ask("/doors/");
+    if (ended === 0) continue;
+    expect((alarmAt ?? 0) - Date.now()).toBeWithin(30_000, 60_001);
+    break;
+  }
+});
+
+test("requests that arrive while the object fails to start all fail with it", async () => {
+  using folder = temporaryFolder();
+  const lines: string[] = [];
+  const config = new URL("fixtures/unstartable-config.ts", import.meta.url).pathname;
+  await using worker = await start(folder.path, {
+    bundle: await builtWorker(OBJECT_ENTRY, "smtp", config),
+    onLine: (line) => lines.push(line),
+  });
+  const requests = Array.from({ length: 10 }, async () => {
+    const { result } = (await (await fetch(new URL("/readyz", worker.url))).json()) as Envelope;
+    return result.error?.code;
+  });
+  expect(await Promise.all(requests)).toEqual(Array.from(requests, () => 902));
+  expect(lines.join()).toContain("Plugin unstartable did not start: planted");
+  expect(lines.join()).not.toContain("blockConcurrencyWhile");
+});
+
+test("a read whose object ends meanwhile gets its response from the next object", async () => {
+  using folder = temporaryFolder();
+  const lines: string[] = [];
+  await using worker = await start(folder.path, { onLine: (line) => lines.push(line) });
+  const first = await fetch(new URL("/doors/end-once", worker.url));
+  expect([first.status, lines]).toEqual([200, []]);
+  const again = await fetch(new URL("/doors/end", worker.url));
+  expect([again.status, again.headers.get("Retry-After")]).toEqual([503, "2"]);
+  expect(await again.json()).toMatchObject({ result: { status: false, error: { code: 503 } } });
+  expect(lines.join()).toContain("A read did not reach the object");
+});
+
+test("a client that disconnects while it sends is no error of the instance", async () => {
+  using folder = temporaryFolder();
+  const lines: string[] = [];
+  await using worker = await start(folder.path, { onLine: (line) => lines.push(line) });
+  for (const header of ["Content-Length: 500", "Transfer-Encoding: chunked"]) {
+    const socket = connect(Number(worker.url.port), worker.url.hostname);
+    await once(socket, "connect");
+    socket.end(`POST /auth HTTP/1.1\r\nHost: ${worker.url.host}\r\n${header}\r\n\r\n5\r\nhello\r\n`);
+    await once(socket.resume(), "close");
+  }
+  for (let request = 0; request < 20; request++) await fetch(new URL("/healthz", worker.url));
+  expect(lines.filter((line) => line.includes("ERROR"))).toEqual([]);
 });
 
 test("mail that mails_per_minute holds back has one alarm, at the end of the minute", async () => {

@@ -37,6 +37,7 @@ import { MIGRATIONS } from "./storage/migrations/index.ts";
 import { selectHeld } from "./storage/queued-mail.ts";
 import { createRateLimitRepository } from "./storage/rate-limits.ts";
 import { createSealedRepository } from "./storage/sealed-values.ts";
+import { commitSlices } from "./storage/slices.ts";
 import { versionKey } from "./storage/smtp-servers.ts";
 import { type Meter, MetricRegistry, NO_METER } from "./telemetry/meter.ts";
 import { NO_TRACER, type Tracer } from "./telemetry/tracer.ts";
@@ -227,7 +228,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     doctor: createDoctor(() => ({ ...plugins.checks, ...checks() })),
     async prune() {
       for (const { prune } of [plugins, mail, access.auditLog]) await prune();
-      await database.commit([rateLimits.prune(platform.now())]);
+      await commitSlices(database, [rateLimits.prune(platform.now())]);
       await mail.maintainServers();
     },
     async [Symbol.asyncDispose]() {

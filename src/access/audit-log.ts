@@ -9,6 +9,7 @@ import {
 } from "../domain/audit.ts";
 import { clientNetwork } from "../domain/network.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
+import { commitSlices } from "../storage/slices.ts";
 import type { AuditRecord } from "./rate-limit.ts";
 
 const MINUTE_MS = 60_000;
@@ -66,7 +67,8 @@ export function createAuditLog(deps: {
     notAuthenticatedRecord,
 
     async prune() {
-      await database.commit([repository.prune(new Date(platform.now().getTime() - keepDays * DAY_MS))]);
+      const before = new Date(platform.now().getTime() - keepDays * DAY_MS);
+      await commitSlices(database, [repository.prune(before)]);
     },
   };
 }

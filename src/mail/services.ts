@@ -5,7 +5,7 @@ import type { Authentication } from "../access/authentication.ts";
 import type { Authorization } from "../access/authorization.ts";
 import type { Reroutes, Usage } from "../access/reroutes.ts";
 import { shareRead } from "../async/batcher.ts";
-import type { Database, Statement } from "../contracts/database.ts";
+import type { Database, WriteStatement } from "../contracts/database.ts";
 import type { HttpClient } from "../contracts/http-client.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Transport } from "../contracts/transport.ts";
@@ -24,6 +24,7 @@ import { createOutboxRepository } from "../storage/outbox.ts";
 import { createQueuedMailRepository } from "../storage/queued-mail.ts";
 import type { RateLimitRepository } from "../storage/rate-limits.ts";
 import { createServerHealthRepository, createWaitingMailRepository } from "../storage/server-health.ts";
+import { commitSlices } from "../storage/slices.ts";
 import { createSmtpServerRepository } from "../storage/smtp-servers.ts";
 import type { Meter, MetricRegistry } from "../telemetry/meter.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
@@ -212,10 +213,8 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
       await useRefreshTokens();
     },
 
-    async prune() {
-      const now = platform.now();
-      await database.commit([...pruned({ ...sending, responses, oauthTokens }, now), signIns.prune(now)]);
-    },
+    prune: () =>
+      commitSlices(database, ...pruned({ ...sending, responses, oauthTokens, signIns }, platform.now())),
   };
 }
 
@@ -229,25 +228,28 @@ function createSendingRepositories(database: Database) {
   };
 }
 
-/** Returns the statements that delete what has been kept for long enough. */
+/** Returns groups of statements that delete a slice of what has been kept for long enough. */
 function pruned(
   {
     upkeep,
     responses,
     oauthTokens,
+    signIns,
     mailDays,
   }: Pick<MailServicesDeps, "mailDays"> & {
     readonly upkeep: MailUpkeepRepository;
     readonly responses: IdempotencyRepository;
     readonly oauthTokens: OAuthTokenRepository;
+    readonly signIns: SignIns;
   },
   now: Date,
-): readonly Statement[] {
+): readonly (readonly WriteStatement[])[] {
   const before = (spanMs: number) => new Date(now.getTime() - spanMs);
   return [
-    upkeep.eraseContent(now),
-    ...upkeep.prune(before(mailDays * DAY_MS)),
-    responses.prune(before(IDEMPOTENCY_MS)),
-    ...oauthTokens.prune(before(TOKEN_DAYS * DAY_MS), before(IDLE_GRANT_DAYS * DAY_MS)),
+    [upkeep.eraseContent(now)],
+    upkeep.prune(before(mailDays * DAY_MS)),
+    [responses.prune(before(IDEMPOTENCY_MS))],
+    oauthTokens.prune(before(TOKEN_DAYS * DAY_MS), before(IDLE_GRANT_DAYS * DAY_MS)),
+    [signIns.prune(now)],
   ];
 }

@@ -5,6 +5,7 @@ import { type Meter, NO_METER } from "../telemetry/meter.ts";
 import { matchesPattern } from "./conditions.ts";
 import { placeholdersFor } from "./drizzle.ts";
 import { audit } from "./schema.ts";
+import { isInSlice } from "./slices.ts";
 
 /** The audit log. Writes are unexecuted statements for `commit` or `append`. */
 export interface AuditRepository {
@@ -23,7 +24,7 @@ export interface AuditRepository {
   count(entry: AuditEntry, shareKey: string): WriteStatement;
   /** Returns one page, and how many rows match in all. */
   page(query: AuditQuery): Promise<{ entries: StoredAuditEntry[]; total: number }>;
-  /** Deletes older rows. */
+  /** Deletes a slice of the older rows. */
   prune(before: Date): WriteStatement;
 }
 
@@ -102,7 +103,7 @@ export function createAuditRepository(
       return { total: totals?.total ?? 0, entries: rows.map(({ shareKey: _, ...entry }) => entry) };
     },
 
-    prune: (before) => write.delete(audit).where(lt(audit.date, before)),
+    prune: (before) => write.delete(audit).where(isInSlice(audit, lt(audit.date, before))),
   };
 }
 

@@ -2,6 +2,7 @@ import { and, eq, inArray, lt, sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../contracts/database.ts";
 import { placeholdersFor } from "./drizzle.ts";
 import { idempotency } from "./schema.ts";
+import { isInSlice } from "./slices.ts";
 
 /** In place of the result: the call is under way and has done nothing that must not be repeated. */
 export const RESERVED = "";
@@ -26,6 +27,7 @@ export interface IdempotencyRepository {
   complete(scope: string, key: string, answer: string): WriteStatement;
   /** Releases the key of a call that has done nothing. Affects no completed call, and no other call. */
   release(call: CallRef): WriteStatement;
+  /** Deletes a slice of the keys reserved before this time. */
   prune(before: Date): WriteStatement;
 }
 
@@ -73,6 +75,7 @@ export function createIdempotencyRepository({ read, write, prepare }: Database):
 
     release: ({ scope, key, createdAt }) => release({ scope, key, createdAt }),
 
-    prune: (before) => write.delete(idempotency).where(lt(idempotency.createdAt, before)),
+    prune: (before) =>
+      write.delete(idempotency).where(isInSlice(idempotency, lt(idempotency.createdAt, before))),
   };
 }

@@ -3,6 +3,7 @@ import type { Database, WriteStatement } from "../contracts/database.ts";
 import { CLOCK_TOLERANCE_MS } from "../domain/clock.ts";
 import { HOLD_MS } from "../domain/queued-mail.ts";
 import { mail, mailAttempt } from "./schema.ts";
+import { isInSlice } from "./slices.ts";
 
 /** Time-based changes of queued mail. Writes are unexecuted statements for `commit`. */
 export interface MailUpkeepRepository {
@@ -13,9 +14,9 @@ export interface MailUpkeepRepository {
   recoverFromClockJump(now: Date, leaseEndsAt: Date): WriteStatement;
   /** Whether content exists past the time it is kept for. */
   hasContentToErase(now: Date): Promise<boolean>;
-  /** Erases content that was kept until now; a trigger deletes it. */
+  /** Erases the content of a slice of the messages that kept it until now; a trigger deletes it. */
   eraseContent(now: Date): WriteStatement;
-  /** Deletes messages that became final before this time, with their attempts. A message that can be retried stays. */
+  /** Deletes a slice of the messages that became final before this time, with their attempts. Those that can be retried stay. */
   prune(before: Date): readonly [attempts: WriteStatement, messages: WriteStatement];
 }
 
@@ -37,10 +38,17 @@ export function createMailUpkeepRepository({ read, write }: Database): MailUpkee
       return (await read.select({ id: mail.id }).from(mail).where(isOver).limit(1)).length > 0;
     },
 
-    eraseContent: (now) => write.update(mail).set({ contentUntil: null }).where(lte(mail.contentUntil, now)),
+    eraseContent: (now) =>
+      write
+        .update(mail)
+        .set({ contentUntil: null })
+        .where(isInSlice(mail, lte(mail.contentUntil, now))),
 
     prune(before) {
-      const isOld = sql`due_at IS NULL AND content_until IS NULL AND updated_at < ${before.getTime()}`;
+      const isOld = isInSlice(
+        mail,
+        sql`due_at IS NULL AND content_until IS NULL AND updated_at < ${before.getTime()}`,
+      );
       return [
         write.delete(mailAttempt).where(sql`${mailAttempt.mailId} IN (SELECT id FROM mail WHERE ${isOld})`),
         write.delete(mail).where(isOld),

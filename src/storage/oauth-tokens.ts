@@ -1,6 +1,7 @@
 import { and, eq, gt, isNull, lt, lte, or, sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../contracts/database.ts";
 import { oauthGrant, oauthToken } from "./schema.ts";
+import { isInSlice } from "./slices.ts";
 
 type OAuthTokenRow = typeof oauthToken.$inferSelect;
 type OAuthGrantRow = typeof oauthGrant.$inferSelect;
@@ -35,7 +36,7 @@ export interface OAuthTokenRepository {
   /** Deletes what followed from refresh tokens that the definition had before. */
   removeOtherGrants(row: Pick<OAuthGrantRow, "given" | "definitionId">): WriteStatement;
   /**
-   * Deletes tokens requested before this time, and refresh tokens used before it that belong to no definition.
+   * Deletes a slice of the tokens requested before this time, and refresh tokens used before it that belong to no definition.
    * @param idleBefore the same for refresh tokens of several definitions.
    */
   prune(before: Date, idleBefore: Date): readonly [tokens: WriteStatement, grants: WriteStatement];
@@ -106,13 +107,16 @@ export function createOAuthTokenRepository({ read, write }: Database): OAuthToke
         ),
 
     prune: (before, idleBefore) => [
-      write.delete(oauthToken).where(lt(oauthToken.updatedAt, before)),
+      write.delete(oauthToken).where(isInSlice(oauthToken, lt(oauthToken.updatedAt, before))),
       write
         .delete(oauthGrant)
         .where(
-          or(
-            and(eq(oauthGrant.definitionId, ""), lt(oauthGrant.usedAt, before)),
-            and(eq(oauthGrant.definitionId, SHARED), lt(oauthGrant.usedAt, idleBefore)),
+          isInSlice(
+            oauthGrant,
+            or(
+              and(eq(oauthGrant.definitionId, ""), lt(oauthGrant.usedAt, before)),
+              and(eq(oauthGrant.definitionId, SHARED), lt(oauthGrant.usedAt, idleBefore)),
+            ),
           ),
         ),
     ],

@@ -5,6 +5,7 @@ import { MAX_CLOCK_SKEW_MS } from "../domain/clock.ts";
 import { isOneOf } from "./conditions.ts";
 import { placeholdersFor } from "./drizzle.ts";
 import { rateLimitWindow } from "./schema.ts";
+import { isInSlice } from "./slices.ts";
 
 export type RateLimitWindow = typeof rateLimitWindow.$inferSelect;
 
@@ -21,7 +22,7 @@ export interface RateLimitRepository {
   isWithin(limits: string | Placeholder): SQL;
   /** Selects the windows of these limits. */
   windows(limits: readonly Pick<RateLimit, "key">[]): RowsStatement<RateLimitWindow>;
-  /** Deletes the windows that have ended. */
+  /** Deletes a slice of the windows that have ended. */
   prune(now: Date): WriteStatement;
 }
 
@@ -64,6 +65,7 @@ export function createRateLimitRepository({ write, prepare }: Database): RateLim
       return write.select().from(rateLimitWindow).where(isOneOf(rateLimitWindow.key, keys));
     },
 
-    prune: (now) => write.delete(rateLimitWindow).where(lt(rateLimitWindow.endsAt, now)),
+    prune: (now) =>
+      write.delete(rateLimitWindow).where(isInSlice(rateLimitWindow, lt(rateLimitWindow.endsAt, now))),
   };
 }

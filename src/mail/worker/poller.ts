@@ -1,5 +1,6 @@
 import { type OutboxRepository, readMailRow } from "../../storage/outbox.ts";
 import type { QueueSummary } from "../../storage/outbox-statements.ts";
+import { commitSlices } from "../../storage/slices.ts";
 import { type Aim, LeasedMail } from "./leased-mail.ts";
 import type { Leases, LeasesDeps } from "./leases.ts";
 import type { OutcomeRecorder } from "./outcome-recorder.ts";
@@ -74,7 +75,7 @@ export class Poller {
     if (performance.now() < this.#erasesAtMs) return;
     this.#erasesAtMs = performance.now() + ERASE_INTERVAL_MS;
     const now = platform.now();
-    if (await upkeep.hasContentToErase(now)) await database.commit([upkeep.eraseContent(now)]);
+    if (await upkeep.hasContentToErase(now)) await commitSlices(database, [upkeep.eraseContent(now)]);
   }
 
   async #readQueues(): Promise<QueueSummary[]> {

@@ -1,6 +1,6 @@
 import { setImmediate, setTimeout } from "node:timers/promises";
 
-/** Ticks of the event loop that a run waits for more items: microseconds if the process is idle. */
+/** Default of `maxTicks`: microseconds if the process is idle. */
 const MAX_TICKS = 8;
 /** Shortest time between two polls of one caller. */
 const MIN_POLL_MS = 1;
@@ -33,6 +33,8 @@ export interface BatcherOptions<T, R> {
   readonly tooLate?: () => unknown;
   /** Time that a run waits for more items if the previous one had several, in milliseconds. Default: 0. */
   readonly gatherMs?: number;
+  /** Ticks of the event loop that a run waits for more items at most. Default: 8. */
+  readonly maxTicks?: number | undefined;
   /** Set on Workers, where a promise belongs to the request that created it: callers poll instead of awaiting others. */
   readonly polling?: PollingOptions;
 }
@@ -159,9 +161,9 @@ export class Batcher<T, R> {
    * requests would have a run of its own.
    */
   async #gather(): Promise<void> {
-    const { gatherMs = 0 } = this.#options;
+    const { gatherMs = 0, maxTicks = MAX_TICKS } = this.#options;
     if (gatherMs > 0 && this.#latestCount > 1) return this.#untilGathered(gatherMs);
-    for (let tick = 0, seen = 0; tick < MAX_TICKS && seen < this.#waiting.length; tick++) {
+    for (let tick = 0, seen = 0; tick < maxTicks && seen < this.#waiting.length; tick++) {
       seen = this.#waiting.length;
       await setImmediate();
     }

@@ -91,6 +91,8 @@ interface GroupCommitOptions {
   readonly maxStatements: number;
   /** Longest wait of a commit for others, in milliseconds. */
   readonly maxWaitMs: number;
+  /** Ticks of the event loop that a transaction waits for more commits at most. Default: 8. */
+  readonly maxTicks?: number;
   readonly polling?: PollingOptions | undefined;
 }
 
@@ -99,7 +101,7 @@ interface GroupCommitOptions {
  * together. A failed commit does not fail the others.
  */
 function createGroupCommit(writer: Connection, options: GroupCommitOptions): GroupCommit {
-  const { maxStatements, maxWaitMs, polling } = options;
+  const { maxStatements, maxWaitMs, maxTicks, polling } = options;
   return new Batcher<Commit, readonly ResultSet[]>({
     async run(commits, deadlineMs) {
       const statements = commits.flat();
@@ -114,6 +116,7 @@ function createGroupCommit(writer: Connection, options: GroupCommitOptions): Gro
     sizeOf,
     maxSize: maxStatements,
     maxWaitMs,
+    maxTicks,
     tooLate: busyError,
     ...(polling && { polling }),
   });

@@ -270,3 +270,12 @@ describe("Batcher.run() with callers that await each other", () => {
     expect(runs).toEqual([[0, 1], [2]]);
   });
 });
+
+test("a batcher that waits for no tick runs items in the turn of their callers", async () => {
+  const { batcher, runs } = echo({ maxTicks: 0 }, () => undefined);
+  const done: string[] = [];
+  for (const item of [1, 2]) void batcher.run(item).then((value) => done.push(value));
+  for (let turn = 0; turn < 100; turn++) await Promise.resolve();
+  expect(done.toSorted()).toEqual(["1", "2"]);
+  expect(runs).toEqual([[1, 2]]);
+});

@@ -23,8 +23,11 @@ interface ObjectStorage {
 
 type OnCommit = (statements: readonly string[]) => void;
 
-/** No lock is ever waited for, so this only bounds how long a shared transaction keeps the thread. */
-const GROUP_COMMIT = { maxStatements: 500, maxWaitMs: 5_000 };
+/**
+ * No lock is ever waited for, so this only bounds how long a shared transaction keeps the thread. A commit waits for no
+ * tick of the event loop: it would get none while the object starts, and the start would wait for that commit.
+ */
+const GROUP_COMMIT = { maxStatements: 500, maxWaitMs: 5_000, maxTicks: 0 };
 
 /** Texts, names in quotes and comments, in which a question mark is no parameter; and parameters. */
 const PIECES = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|\/\*[\s\S]*?\*\/|\?/g;

@@ -177,7 +177,9 @@ describe("messages that wait for one connection", () => {
     const receipts = await Promise.all(NAMES.map((name) => subject.send(name)));
     expect(receipts[0]?.successful).toBe(true);
     // It timed out before it could be sent through another connection.
-    expect(receipts[1]).toMatchObject({ failure: { outcome: "not-sent", code: "timeout" } });
+    expect(receipts[1]).toMatchObject({
+      failure: { phase: "sender", outcome: "not-sent", code: "timeout" },
+    });
     expect(receipts.slice(2).map(({ successful, roundTrips }) => [successful, roundTrips])).toEqual([
       [true, 5],
       [true, 2],

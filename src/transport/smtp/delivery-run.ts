@@ -147,9 +147,9 @@ export class DeliveryRun {
         const isLost = wasPrepared && this.#mustNotPrepare(result);
         if (!isLost && !isStale(result, connection) && !this.#mustAvoidBdat(result, connection))
           return result;
-        await slot.close(connection);
+        const mayRestart = await this.#restart(slot.close(connection));
         connection = null;
-        this.#timer.restart();
+        if (!mayRestart) return result;
       }
       for (;;) {
         const opened = await this.#open(slot);
@@ -161,13 +161,25 @@ export class DeliveryRun {
         connection = opened.connection;
         const result = await this.#transact(slot, connection, message);
         if (!this.#mustAvoidBdat(result, connection)) return result;
-        await slot.close(connection);
+        const mayRestart = await this.#restart(slot.close(connection));
         connection = null;
-        this.#timer.restart();
+        if (!mayRestart) return result;
       }
     } finally {
       slot.release(connection);
     }
+  }
+
+  /**
+   * Restarts the timer for another connection, once the previous one is closed.
+   * @returns `false` if the delivery has timed out. @throws the caller's reason if the timer stopped for it.
+   */
+  async #restart(closed: Promise<void>): Promise<boolean> {
+    await closed;
+    const { stopped } = this.#timer;
+    if (stopped === null) this.#timer.restart();
+    else if (!(stopped.reason instanceof DeliveryTimeout)) throw stopped.reason;
+    return stopped === null;
   }
 
   #transactionOptions(mayUseBdat: boolean): TransactionOptions {

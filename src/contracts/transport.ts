@@ -64,13 +64,20 @@ export interface JointTransport extends Transport {
   sendJointly(delivery: JointDelivery, options: SendOptions): Promise<Receipt>;
 }
 
+/** The IP addresses that can be dialed after one. Those that failed since the name was resolved are not among them. */
+interface AddressesLeft {
+  readonly count: number;
+  /** Those that have not failed recently, so that they deserve a share of the time. */
+  readonly promising: number;
+}
+
 interface ConnectOptions {
   readonly signal: AbortSignal;
   readonly onPhase?: ((phase: Phase) => void) | undefined;
   /** IP addresses to skip, because they failed for this delivery. */
   readonly skip?: ReadonlySet<string>;
-  /** Called for each IP address dialed, if the platform shows it; `left` counts the remaining ones. */
-  readonly onDialed?: ((dialed: DialedAddress, left: number) => void) | undefined;
+  /** Called for each IP address dialed, if the platform shows it. */
+  readonly onDialed?: ((dialed: DialedAddress, left: AddressesLeft) => void) | undefined;
 }
 
 /** The target of one socket. */
@@ -84,7 +91,11 @@ export interface ConnectTarget {
 }
 
 /** Opens one socket by host name, in the way of the runtime. Resolves after the TLS handshake, if TLS is requested. */
-export type Connect<S = Socket> = (target: ConnectTarget, options: ConnectOptions) => Promise<S>;
+export interface Connect<S = Socket> {
+  (target: ConnectTarget, options: ConnectOptions): Promise<S>;
+  /** Notes that an IP address connected and did not serve, so that it is dialed last for a while. Absent if the platform dials. */
+  readonly avoid?: (address: string, port: number) => void;
+}
 
 /** Thrown by a {@link Connect} that cannot open a socket. */
 export class ConnectError extends Error {

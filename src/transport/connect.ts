@@ -37,13 +37,13 @@ const MAX_ADDRESSES = 1_000;
 /**
  * Creates the {@link Connect} of runtimes with `node:net`. It resolves the name once, checks every address against the
  * egress policy, and dials them as in RFC 8305: address families alternate, one attempt every 250 ms. The address that
- * connected last comes first, and those that failed recently come last.
+ * connected last comes first, and those that failed recently come last, the latest failure at the end.
  */
 export function createConnect(options: ConnectOptions): Connect {
   const lookup = options.lookup ?? ((host) => dnsLookup(host, { all: true, verbatim: true }));
   const tlsOptions = tlsOptionsFor(options.ca ?? []);
   const history = new AddressHistory();
-  return async ({ host, port, tls: isTls, identity = null }, connectOptions) => {
+  const connect: Connect = async ({ host, port, tls: isTls, identity = null }, connectOptions) => {
     const { signal, onPhase, onDialed, skip = new Set() } = connectOptions;
     if (options.ports.length > 0 && !options.ports.includes(port)) throw denied();
     onPhase?.("dns");
@@ -51,19 +51,26 @@ export function createConnect(options: ConnectOptions): Connect {
     signal.throwIfAborted();
     if (!addresses.every((address) => isEgressAllowed(address, options.egress))) throw denied();
     onPhase?.("connect");
-    for (const address of skip) history.failed(address, port);
     const usable = history.order(interleaveFamilies(addresses), port).filter((address) => !skip.has(address));
+    // The name may resolve to other addresses than before.
+    if (usable.length === 0) throw failed("connect", "unreachable", undefined);
+    const left = new Set(usable);
     const socket = await raceAddresses(usable, {
       signal,
       dial: (address, limit) => dial(address, port, limit),
       onDialed(dialed) {
+        left.delete(dialed.address);
         if (dialed.result === "connected") history.connected(dialed.address, port);
         else history.failed(dialed.address, port);
-        onDialed?.(dialed, usable.length - 1);
+        const promising = [...left].filter((address) => !history.hasFailed(address, port)).length;
+        onDialed?.(dialed, { count: left.size, promising });
       },
     });
     return isTls ? secure(socket, tlsOptions(host, net.isIP(host) !== 0, identity), signal) : socket;
   };
+  return Object.assign(connect, {
+    avoid: (address: string, port: number): void => history.failed(address, port),
+  });
 }
 
 /** One error for every denied address, so that it reveals nothing about the target. */
@@ -186,7 +193,12 @@ class AddressHistory {
     this.#failedMs.set(`${address} ${port}`, performance.now());
   }
 
-  /** Sorts addresses: connected last time, unknown, failed within ten minutes. */
+  /** Whether it failed within ten minutes. */
+  hasFailed(address: string, port: number): boolean {
+    return this.#rank(address, port) > 0;
+  }
+
+  /** Sorts addresses: connected last time, unknown, failed within ten minutes, the latest failure last. */
   order(addresses: readonly string[], port: number): string[] {
     const ranks = new Map(addresses.map((address) => [address, this.#rank(address, port)]));
     return addresses.toSorted((left, right) => (ranks.get(left) ?? 0) - (ranks.get(right) ?? 0));
@@ -196,6 +208,6 @@ class AddressHistory {
     const failedMs = this.#failedMs.get(`${address} ${port}`);
     if (failedMs === undefined) return 0;
     if (failedMs === 0) return -1;
-    return performance.now() - failedMs < FAILED_MS ? 1 : 0;
+    return performance.now() - failedMs < FAILED_MS ? failedMs : 0;
   }
 }

@@ -17,7 +17,7 @@ import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction
 import { getAccessToken } from "../access-token.ts";
 import type { SmtpConnection } from "./connection.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
-import { dial } from "./dial.ts";
+import { type Dialed, dial } from "./dial.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolSlot, ServerMemory } from "./pool-slot.ts";
 
@@ -43,12 +43,22 @@ const NO_PREPARING_MS = 3_600_000;
 const DROPPED_REPLIES: readonly number[] = [500, 501, 502, 503];
 /** After this many messages, some relays reject MAIL by another code than 421, until there is a new connection. */
 const MANY_MESSAGES = 100;
-/** Minimum wait for a greeting while other addresses are left. */
-const MIN_GREETING_MS = 2_000;
 /** Replies to a surplus connection: 421 (RFC 5321 3.8), and 432, which Microsoft 365 sends at AUTH. */
 const LIMIT_REPLIES: readonly number[] = [421, 432];
 
 type Opened = { readonly failure: null; readonly connection: SmtpConnection } | { readonly failure: Failure };
+
+/** The failure of one address. */
+interface AddressFailure {
+  readonly failure: Failure;
+  /** How far the address got: 0 nowhere, 1 a TCP connection, 2 one that is ready for the greeting, 3 a reply. */
+  readonly reached: number;
+  /** `null`: there is nothing to close. */
+  readonly connection: SmtpConnection | null;
+}
+
+type AddressOpened = Pick<Dialed, "address" | "hasNext"> &
+  ({ readonly failure: null; readonly connection: SmtpConnection } | AddressFailure);
 
 /** One delivery: the connections that it uses, and its observations of the server. */
 export class DeliveryRun {
@@ -226,34 +236,66 @@ export class DeliveryRun {
     return learned.rejectsBdat && !result.successful && result.failure.outcome === "not-sent";
   }
 
-  /** Opens a connection. If an address greets with 421 or not at all, uses the next one (RFC 5321 5.1). */
+  /**
+   * Opens a connection. If an address greets with 421 or does not serve at all, uses the next one (RFC 5321 5.1).
+   * @returns the failure of the address that got furthest, if none serves.
+   */
   async #open(slot: PoolSlot, until?: Checkpoint): Promise<Opened> {
     const { server } = this.#delivery;
-    const { connect, createConnection } = this.#deps;
     // Before dialing, because a server would not wait for the token.
     const token =
       needsLogin(until) && server.tokens ? await getAccessToken(server.tokens, this.#timer) : null;
     if (token?.successful === false) return { failure: token.failure };
     const skip = new Set<string>();
+    let furthest: AddressFailure | null = null;
     for (;;) {
-      const dialed = await dial(connect, server, this.#timer, skip);
-      this.#addresses = [...(this.#addresses ?? []), ...(dialed.addresses ?? [])];
-      this.seen = { ...this.seen, addresses: dialed.addresses === null ? null : this.#addresses };
-      if (dialed.failure !== null) return { failure: dialed.failure };
-      this.roundTrips += server.security === "implicit" ? 2 : 1;
-      const connection = createConnection(dialed.socket, server, token?.accessToken ?? null);
-      const mayMoveOn = dialed.left > 0 && dialed.address !== null && !slot.hasOthers;
-      const shareMs = Math.max(MIN_GREETING_MS, server.timeoutMs / (dialed.left + 1));
-      const greetingMs = mayMoveOn && shareMs < server.timeoutMs ? shareMs : null;
-      const result = await connection.open(this.#timer, { until, greetingMs });
-      if (result.successful) return { failure: null, connection };
-      this.#observe(connection, 0);
-      const closed = slot.close(connection);
-      if (!mayMoveOn || !isGreetingFailure(result.failure)) return { failure: result.failure };
-      await closed;
-      skip.add(dialed.address ?? "");
-      this.#timer.restart();
+      const [tls, seen] = [this.tls, this.seen];
+      const opened = await this.#openAddress(skip, token?.accessToken ?? null, until);
+      if (opened.failure === null) return opened;
+      const { address, hasNext, failure, reached, connection } = opened;
+      const closed = connection === null ? Promise.resolve() : slot.close(connection);
+      if (furthest === null || reached >= furthest.reached) furthest = opened;
+      else {
+        this.tls = tls;
+        this.seen = { ...seen, addresses: this.seen.addresses };
+      }
+      const isLimit = failure.reply !== null && slot.hasOthers;
+      if (address === null || isLimit || !isUnserved(failure)) break;
+      this.#deps.connect.avoid?.(address, server.port);
+      if (!hasNext || !(await this.#restart(closed))) break;
+      skip.add(address);
     }
+    return { failure: furthest.failure };
+  }
+
+  /** Opens a connection to the first address that connects. */
+  async #openAddress(
+    skip: Set<string>,
+    accessToken: Secret | null,
+    until: Checkpoint | undefined,
+  ): Promise<AddressOpened> {
+    const { server } = this.#delivery;
+    const { connect, createConnection } = this.#deps;
+    const { addresses, address, hasNext, shareMs, ...dialed } = await dial(
+      connect,
+      server,
+      this.#timer,
+      skip,
+    );
+    this.#addresses = [...(this.#addresses ?? []), ...(addresses ?? [])];
+    this.seen = { ...this.seen, addresses: addresses === null ? null : this.#addresses };
+    if (dialed.failure !== null) {
+      const { failure } = dialed;
+      return { address, hasNext, failure, reached: address === null ? 0 : 1, connection: null };
+    }
+    this.roundTrips += server.security === "implicit" ? 2 : 1;
+    const connection = createConnection(dialed.socket, server, accessToken);
+    const result = await connection.open(this.#timer, { until, greetingMs: shareMs });
+    if (result.successful) return { address, hasNext, failure: null, connection };
+    this.#observe(connection, 0);
+    const { failure } = result;
+    const hasReplied = failure.phase !== "greeting" || failure.reply !== null;
+    return { address, hasNext, failure, reached: hasReplied ? 3 : 2, connection };
   }
 
   #observe(connection: SmtpConnection, roundTripsBefore: number): void {
@@ -289,6 +331,8 @@ function isServerLimit({ phase, reply }: Failure): boolean {
   return isBeforeMail && reply !== null && LIMIT_REPLIES.includes(reply.code);
 }
 
-function isGreetingFailure({ phase, code, reply }: Failure): boolean {
-  return phase === "greeting" && (code === "timeout" || code === "closed" || reply?.code === 421);
+/** Whether an address that connected does not serve now: its greeting is 421 or missing, or its TLS handshake does not end. */
+function isUnserved({ phase, code, reply }: Failure): boolean {
+  if (phase === "greeting" && reply?.code === 421) return true;
+  return (phase === "greeting" || phase === "connect") && (code === "timeout" || code === "closed");
 }

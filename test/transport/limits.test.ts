@@ -31,6 +31,40 @@ for (const connectionsAt of ["greeting", "auth"] as const) {
   }
 }
 
+for (const [what, script] of [
+  ["at MAIL with 421", { mail: mis.replyAndClose("421 4.3.2 Too many connections") }],
+  ["at MAIL with 432", { mail: mis.reply("432 4.3.2 Concurrent connections limit exceeded") }],
+  ["at AUTH with 454", { auth: mis.reply("454 4.7.0 Too many connections") }],
+  ["at the greeting with 450", { greeting: mis.replyAndClose("450 4.3.2 Too many connections") }],
+  ["at the greeting with 554", { greeting: mis.replyAndClose("554 5.7.0 Too many connections") }],
+  ["behind the greeting", { greeting: mis.then(mis.replyAndClose("421 4.3.2 Too many connections")) }],
+] as const) {
+  test(`messages wait for the one connection that works if others are rejected ${what}`, async () => {
+    await using server = await startSmtpServer({
+      users: USERS,
+      script: (index) => (index === 0 ? { body: SLOW } : script),
+    });
+    await using transport = makeTransport();
+    const target = serverAt(server.port, { ...LOGIN, timeoutMs: TIMEOUT_MS });
+    const recipients = Array.from({ length: 10 }, (_, index) => `user${index}@example.net`);
+    const receipts = await Promise.all(
+      recipients.map((recipient) => sendTo(transport, target, { recipient })),
+    );
+    expect(receipts.map(({ successful }) => successful)).toEqual(recipients.map(() => true));
+    expect(server.messages.flatMap((message) => message.recipients).toSorted()).toEqual(recipients);
+    expect(server.connections).toHaveLength(5);
+  });
+}
+
+test("a sender that is rejected on each connection is the failure of its message", async () => {
+  const script = { mail: mis.reply("450 4.1.8 Sender address rejected") };
+  await using server = await startSmtpServer({ script });
+  await using transport = makeTransport();
+  const receipts = await Promise.all([1, 2, 3].map(() => sendTo(transport, serverAt(server.port))));
+  for (const receipt of receipts) expect(receipt).toMatchObject({ failure: { code: "sender_rejected" } });
+  expect(server.connections).toHaveLength(3);
+});
+
 test("every message to a server that takes no connection is rate_limited", async () => {
   await using server = await startSmtpServer({ script: { greeting: mis.replyAndClose("421 4.3.2 Full") } });
   await using transport = makeTransport();

@@ -7,6 +7,7 @@ import {
   NOTHING_SEEN,
   noConnection,
   notSent,
+  type Phase,
   type ServerReport,
   type TlsPeer,
 } from "../../domain/delivery.ts";
@@ -45,6 +46,7 @@ const DROPPED_REPLIES: readonly number[] = [500, 501, 502, 503];
 const MANY_MESSAGES = 100;
 /** Replies to a surplus connection: 421 (RFC 5321 3.8), and 432, which Microsoft 365 sends at AUTH. */
 const LIMIT_REPLIES: readonly number[] = [421, 432];
+const OPENING_PHASES: readonly Phase[] = ["greeting", "ehlo", "starttls", "auth"];
 
 type Opened = { readonly failure: null; readonly connection: SmtpConnection } | { readonly failure: Failure };
 
@@ -163,14 +165,16 @@ export class DeliveryRun {
       }
       for (;;) {
         const opened = await this.#open(slot);
-        if (opened.failure !== null) {
-          if (!isServerLimit(opened.failure) || !slot.hasOthers) return failed(opened.failure);
-          slot.yield();
+        if (opened.failure === null) ({ connection } = opened);
+        const result =
+          opened.failure === null
+            ? await this.#transact(slot, opened.connection, message)
+            : failed(opened.failure);
+        if (isServerLimit(result) && slot.hasOthers) {
+          slot.yield(connection);
           return null;
         }
-        connection = opened.connection;
-        const result = await this.#transact(slot, connection, message);
-        if (!this.#mustAvoidBdat(result, connection)) return result;
+        if (connection === null || !this.#mustAvoidBdat(result, connection)) return result;
         const mayRestart = await this.#restart(slot.close(connection));
         connection = null;
         if (!mayRestart) return result;
@@ -325,10 +329,13 @@ function isStale(result: Result, { messages }: SmtpConnection): boolean {
   return code === "closed" || reply?.code === 421 || (retryable && messages > MANY_MESSAGES);
 }
 
-/** Whether the server takes no further connection now. Nothing was sent on this one. */
-function isServerLimit({ phase, reply }: Failure): boolean {
-  const isBeforeMail = phase === "greeting" || phase === "ehlo" || phase === "auth";
-  return isBeforeMail && reply !== null && LIMIT_REPLIES.includes(reply.code);
+/** Whether the server takes no further connection now. Nothing was sent on this one, which is new. */
+function isServerLimit(result: Result): boolean {
+  if (result.successful || result.failure.outcome === "unknown") return false;
+  const { phase, code, reply } = result.failure;
+  // Other rejections of MAIL may concern the sender, or the number of messages.
+  if (phase === "sender") return reply !== null && LIMIT_REPLIES.includes(reply.code);
+  return OPENING_PHASES.includes(phase) && code === "rate_limited";
 }
 
 /** Whether an address that connected does not serve now: its greeting is 421 or missing, or its TLS handshake does not end. */

@@ -212,9 +212,9 @@ export class PoolGroup {
         this.#watchPromises(memory);
         return nextWaiter.message();
       },
-      yield: () => {
+      yield: (connection) => {
         this.#limit = { connections: Math.max(1, others()), untilMs: clock.nowMs() + LIMIT_MS };
-        release(null);
+        release(connection);
       },
       close: async (connection) => {
         const closed = this.#deps.retire(connection);

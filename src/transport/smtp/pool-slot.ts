@@ -25,10 +25,10 @@ export interface PoolSlot {
   /** Whether the key has other connections, open or about to be. */
   readonly hasOthers: boolean;
   /**
-   * Releases the slot because the server takes no further connection. For a minute, the key gets no more connections than
+   * Releases the slot because the server does not take its connection. For a minute, the key gets no more connections than
    * it has without this one.
    */
-  yield(): void;
+  yield(connection: SmtpConnection | null): void;
   /** Returns the message that waits for the connection and gets it with its release. `null` if none does. */
   next(connection: SmtpConnection): NextMessage | null;
   /** Closes a connection of this slot, before it opens another. Never rejects. */

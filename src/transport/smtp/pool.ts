@@ -43,7 +43,7 @@ export class Pool implements AsyncDisposable {
     if (key !== null || this.#isBounded) return this.#group(key ?? Symbol("no key")).acquire(options);
     const release = this.#hold(this.#retire);
     const close = async (connection: SmtpConnection): Promise<void> => void this.#retire(connection);
-    return { idle: null, hasOthers: false, next: () => null, yield: () => release(null), close, release };
+    return { idle: null, hasOthers: false, next: () => null, yield: release, close, release };
   }
 
   /** Returns the number of connections in use or idle, by key. */

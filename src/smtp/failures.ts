@@ -23,13 +23,24 @@ const TLS_WORDS = /\b(start)?tls\b|\bssl\b|\bencrypt/i;
 const LOGIN_WORDS = /\bauth|\blog(ged)? ?in\b|\blogin\b|\bsign(ed)? in\b|\bcredentials?\b|\bpassword\b/i;
 /** Denied relaying, as Postfix, Exim, Sendmail, Exchange, Google's relay and qmail (`rcpthosts`) word it. */
 export const RELAY_WORDS =
-  /\brelay(ing)?( access)? (is )?(denied|not (permitted|allowed)|prohibited|disallowed)|\b(not permitted|not allowed|unable|cannot|do(es)? not) (to )?relay|\bcredentials for relay\b|\ballowed rcpthosts\b/i;
+  /\brelay(ing)?\b(?![.-]\w).{0,99}\b(denied|rejected|refused|prohibited|disallowed|not (permitted|allowed|enabled))|\b(no|not|cannot|unable|don't) (an? |open |to |permitted |allowed |authori[sz]ed )*relay|\bcredentials for relay\b|\ballowed rcpthosts\b/i;
+/** A demand for a login. */
 const LOGIN_WANTED =
-  /\bauthentication (is )?required|\bmust (first )?(authenticate|log ?in)|\bclient was not authenticated|\bsmtp auth(entication)? (is )?required|\bplease (authenticate|log ?in)/i;
-const TLS_WANTED = /\b(tls|ssl|starttls|encryption) (is )?required|\bmust (issue|use) (a )?(starttls|tls)/i;
+  /\b(auth\w*|log-?in|anmeldung)( command)?( is| ist)? (first|need|requi|erforderlich)|\b(requires?|needs?|must|please|without)( [\w-]+){0,3} (auth\b|authentic|log(ged)?[ -]?in\b)|(?<!(domain|sender|mail|message)( is| was)? )\bnot (authenticated|logged in)|\banonymous (client|user|access)/i;
+/** A demand for TLS: its name, and a word for a need. */
+const TLS_WANTED =
+  /^(?=.*(tls\b|\bssl\b|\bencryption\b|\b(encrypted|secure) (conn|sess))).*\b(requi[rs]|need|must|first|use\b|issue|without|disallowed|erforderlich)/i;
+/** Commands that came too early, or several at a time (RFC 2920). */
+const OUT_OF_STEP = /\bsynchroni[sz]ation\b|\bpipelining\b/i;
+const SIZE_WORDS = /\bsize\b|\btoo (big|large|long)\b/i;
+/** A recipient who does not exist, or whose mailbox is full. */
+const MAILBOX_WORDS = /\b(recipient|mailbox|no such|unknown user|user unknown|not (found|exist))/i;
 
 /** Enhanced codes of denied relaying: none, policy (RFC 3463 X.7.0, X.7.1), Exchange Online's X.4.1. */
 const RELAYING = /^(0\.0|7\.[01]|4\.1)$/;
+
+/** RFC 3463: X.3.2 not accepting messages, X.7.x policy. */
+const BUSY = /^(3\.2|7\.\d+)$/;
 
 /**
  * Maps reply codes to failure codes. The first match wins: first codes and enhanced codes with one meaning in every phase,
@@ -80,34 +91,55 @@ const BEFORE_WORDS: readonly Rule[] = [
   { phases: ADDRESSED, enhanced: /^1\.([1236]|10)$/, code: "recipient_rejected" },
 ];
 
-/** Maps the replies that no earlier rule matches, mostly by phase. */
+/** Maps the replies that no earlier rule matches: before MAIL by phase, then by words, by code and by phase. */
 const AFTER_WORDS: readonly Rule[] = [
+  // Temporary, so a limit.
+  { phases: OPENING, isTemporary: true, enhanced: BUSY, code: "rate_limited" },
+  { phases: OPENING, code: "refused" },
+  { words: TLS_WANTED, isTls: false, code: "tls_required" },
   // RFC 4954 4 and 6: the server rejects the mechanism, not the credentials.
   { phases: ["auth"], codes: [500, 502, 504, 534], code: "auth_not_offered" },
   { phases: ["auth"], code: "auth_rejected" },
-  { phases: TRANSACTION, enhanced: RELAYING, words: RELAY_WORDS, hasLogin: false, code: "auth_required" },
+  { enhanced: RELAYING, words: RELAY_WORDS, hasLogin: false, code: "auth_required" },
+  { words: LOGIN_WANTED, code: "auth_required" },
   { phases: ADDRESSED, enhanced: RELAYING, words: RELAY_WORDS, code: "recipient_rejected" },
-  { phases: TRANSACTION, words: TLS_WANTED, isTls: false, code: "tls_required" },
-  { phases: TRANSACTION, words: LOGIN_WANTED, code: "auth_required" },
-  // 552 also stands for a full mailbox (RFC 5321 4.2.3), but then its enhanced code is X.2.x.
-  { phases: TRANSACTION, codes: [552], enhanced: /^(?!2\.)/, code: "too_large" },
-  // RFC 3463: X.3.2 not accepting messages, X.5.3 too many recipients, X.7.x policy. Temporary, so a limit.
+  { words: TLS_WANTED, code: "tls_required" },
+  // RFC 4954 6: these codes reject a login.
+  { codes: [534, 535], code: "auth_required" },
+  { words: OUT_OF_STEP, code: "protocol" },
+  { codes: [552], words: SIZE_WORDS, code: "too_large" },
+  // RFC 5321 4.2.3: 550 is about a mailbox, so its words win over a code of system, network or protocol, such as Exchange
+  // Online's X.4.1 for a recipient that it does not know.
   {
-    phases: [...OPENING, ...TRANSACTION],
-    isTemporary: true,
-    enhanced: /^(3\.2|5\.3|7\.\d+)$/,
-    code: "rate_limited",
+    phases: ADDRESSED,
+    codes: [550, 552, 553],
+    enhanced: /^[0345]/,
+    words: MAILBOX_WORDS,
+    code: "recipient_rejected",
   },
-  { phases: OPENING, code: "refused" },
-  // RFC 3463: X.3.x and X.4.x concern mail system and network, not the sender.
-  { phases: ["sender"], isTemporary: true, enhanced: /^[34]\./, code: "rate_limited" },
+  // RFC 5321 4.2.3 and 4.1.1.11, RFC 3463 X.5.0 to X.5.2 and X.5.5: a command or its parameters, not their content.
+  { codes: [455, 500, 502, 503, 504, 555], code: "protocol" },
+  { enhanced: /^5\.[0125]$/, code: "protocol" },
+  // RFC 3463 X.5.3, too many recipients. Each message has one, so the limit spans messages.
+  { enhanced: /^5\.3$/, code: "rate_limited" },
+  // RFC 5321 4.2.3, "exceeded storage allocation": at RCPT of the mailbox, otherwise of the message (RFC 1870 6.1).
+  { phases: ["sender", "data"], codes: [552], enhanced: /^[056]/, code: "too_large" },
+  { isTemporary: true, enhanced: BUSY, code: "rate_limited" },
+  // RFC 3463: X.3.x and X.4.x concern mail system and network, not sender, recipient or content.
+  { phases: ["sender"], isTemporary: true, enhanced: /^[34]/, code: "rate_limited" },
+  { isTemporary: false, enhanced: /^[34]/, code: "refused" },
+  // RFC 7504 3: the host accepts no mail.
+  { codes: [521], enhanced: /^[^12]/, code: "refused" },
+  // RFC 5321 4.2.3, "insufficient system storage", and RFC 3463 X.2.2 for the mailbox of the sender.
+  { codes: [452], enhanced: /^[03]/, code: "rate_limited" },
+  { phases: ["sender"], enhanced: /^2\.2$/, code: "rate_limited" },
   { phases: ["sender"], code: "sender_rejected" },
   { phases: ["recipient"], code: "recipient_rejected" },
   // RFC 3463: X.1.x addresses, X.2.1 mailbox disabled, X.2.2 mailbox full, X.2.4 mailing list. X.2.0 is unspecific.
-  { phases: ["data"], enhanced: /^(1\.\d+|2\.[124])$/, code: "recipient_rejected" },
+  { enhanced: /^(1\.\d+|2\.[124])$/, code: "recipient_rejected" },
   // RFC 5321 4.2.1: a temporary rejection does not mean that the content is at fault.
-  { phases: ["data"], isTemporary: true, code: "rate_limited" },
-  { phases: ["data"], code: "content_rejected" },
+  { isTemporary: true, code: "rate_limited" },
+  { code: "content_rejected" },
 ];
 
 /**

@@ -22,6 +22,14 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   ...PROVIDER_REPLIES,
   // cPanel, "Max hourly emails per domain".
   { ...LIMITED, words: /\bexceeded the max (emails|defers)/i, hint: "daily_limit" },
+  // Limits of the sending account, as relays and policy services word them. X.1.x and X.2.x concern a mailbox.
+  {
+    ...TRANSACTION,
+    enhanced: /^(?![12]\.)/,
+    words:
+      /\b(daily|hourly|monthly|sender|sending|outgoing|rate|per (hour|day)|exceeded your|rejection)\b.{0,30}\b(limit|quota)|\btoo many (messages|e?-?mails|recipients)/i,
+    code: "rate_limited",
+  },
 
   // Postfix 3.7, src/smtpd/smtpd_sasl_proto.c; Exim 4.96, src/smtp_in.c.
   {
@@ -47,7 +55,6 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
     hint: "login_service_down",
   },
   // Postfix 3.7, src/smtpd/smtpd_check.c, for all rows up to Exim.
-  { ...TRANSACTION, words: /\bsession encryption is required/i, code: "tls_required" },
   { ...TRANSACTION, words: /\bsender address rejected: not logged in/i, code: "auth_required" },
   {
     ...SENDER,
@@ -55,16 +62,27 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
     hint: "send_as",
     remedy: OWN_ADDRESS,
   },
-  { ...SENDER, words: /\bsender address rejected\b/i },
-  { ...REFUSED, words: /\bhelo command rejected\b/i, hint: "ehlo_name" },
+  {
+    ...REFUSED,
+    words: /\b(helo|ehlo)( command| name)? rejected\b|\b(invalid|bad) (helo|ehlo)\b/i,
+    hint: "ehlo_name",
+  },
   { ...REFUSED, words: /\bclient host rejected\b|\bclient host \[[^\]]*\] blocked\b/i, hint: "this_host" },
-  // Exim 4.96, src/verify.c and src/acl.c.
-  { ...SENDER, words: /\bsender verify failed|\bcould not complete sender verify/i },
-  // Apple, "Mail server settings for iCloud Mail".
+  // A list of IP addresses. After DATA, it may be the content that is listed.
+  {
+    phases: ["sender", "recipient"],
+    words: /\b(dnsbl|rbl|spamhaus|spamcop|(your|this) ip)\b/i,
+    code: "refused",
+    hint: "this_host",
+  },
+  // SPF, DKIM and DMARC check the domain of the sender, also where the enhanced code does not say so (RFC 7372).
+  { ...SENDER, words: /\b(spf|dkim|dmarc)\b/i, hint: "sender_unverified" },
+  // The sender, as Postfix, Exim (src/verify.c and src/acl.c), GMX and IONOS, Zoho, QQ and Apple word it. A recipient who
+  // does not accept this sender is another matter.
   {
     ...SENDER,
-    words: /\bfrom address (is not|does not|not)\b|\bsender (is )?not (allowed|authorized)\b/i,
-    remedy: OWN_ADDRESS,
+    words:
+      /^(?!.*\b(to|by) (the |this )?(recipient|list|group|mailbox)).*(sender verify|\bsender( address| domain)?( is| was)? (not (allow|permit|author|accept|verif)|reject|denied|refused|invalid|unknown|unauth|does not|must )|\b(unauthori[sz]ed|invalid|unknown|bad|no|local|domain of|required for) sender\b|\bfrom (header|address) (is |does )?not\b|\bmail from (address must|must|\S+@\S+ reject)|\bnot (allow|permitt|authori[sz])ed to (use this sender|send( \S+){0,2} (as|from)\b)|relaying disallowed as)/i,
   },
   // RFC 6647 4: greylisting. Postgrey, Exim and rspamd use this word.
   {
@@ -75,7 +93,6 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   },
   // Postfix 3.7, src/smtpd/smtpd.c (connection limits of anvil); Amazon SES; Exim 4.96, src/daemon.c.
   {
-    phases: ["greeting", "ehlo", "auth", "sender"],
     words: /\btoo many (concurrent )?(SMTP )?(connections|sessions)\b/i,
     code: "rate_limited",
     hint: "connection_limit",

@@ -78,6 +78,32 @@ const FAULTS: readonly ServerFault[] = [
     definition: { tls: true },
     arrivesWithin: PROBED_SECONDS,
   },
+  ...(
+    [
+      ["rcpt", "503 5.5.1 Error: need MAIL command"],
+      ["rcpt", "553 5.7.1 app@example.org not allowed to send from this address"],
+      ["data", "554 5.5.0 Error: SMTP protocol synchronization"],
+      ["body", "554 5.3.5 Local configuration error"],
+      ["body", "552 5.7.1 Too many messages today"],
+    ] as const
+  ).map(([step, text]) => ({
+    what: `replies to ${step} with ${text}`,
+    bad: { script: { [step]: reply(text) } },
+    good: {},
+    arrivesWithin: BACKOFF_SECONDS,
+  })),
+  {
+    what: "rejects a login in clear text with 535",
+    bad: {
+      users: { [USERNAME]: LOGIN.password },
+      script: {
+        auth: reply("535 5.7.8 Plaintext authentication disallowed on non-secure connections (SSL)"),
+      },
+    },
+    good: { users: { [USERNAME]: LOGIN.password } },
+    definition: LOGIN,
+    arrivesWithin: PROBED_SECONDS,
+  },
   { what: "does not resolve", bad: {}, good: {}, isNameGone: true, arrivesWithin: PROBED_SECONDS },
 ];
 

@@ -103,7 +103,7 @@ const BDAT_ROWS: readonly Row[] = [
     what: "503 to MAIL and to RCPT",
     replies: ["503 No", "503 No"],
     isLost: true,
-    result: "sender sender_rejected not-sent",
+    result: "sender protocol not-sent",
   },
   { what: "421 to RCPT", replies: [OK, "421 Closing"], result: "recipient rate_limited not-sent" },
   { what: "421 to BDAT", replies: [OK, OK, "421 Closing"], result: "data rate_limited not-sent" },

@@ -46,7 +46,6 @@ export const GOOGLE_REPLIES: readonly KnownReply[] = [
     words: /\bsending limit (has been )?exceeded|\brelay limit exceeded/i,
     hint: "daily_limit",
   },
-  { phases: ["data"], words: /\bcontent presents a potential security issue/i, code: "content_rejected" },
   {
     ...SENDER,
     sign: "550 5.7.26 This mail is unauthenticated",

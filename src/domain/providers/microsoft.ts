@@ -76,7 +76,7 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
   {
     ...SENDER,
     sign: "550 5.7.509 Access denied, sending domain does not pass DMARC verification",
-    enhanced: /^7\.509$/,
+    enhanced: /^7\.5(09|15)$/,
     hint: "sender_unverified",
   },
   { ...REFUSED, sign: "550 5.7.506 Access denied, bad HELO", enhanced: /^7\.506$/, hint: "ehlo_name" },

@@ -148,7 +148,8 @@ export async function toCheckDetail(
   const outcome = receipt.successful
     ? ({ state: "delivered", identifier: "", recipients } as const)
     : ({ state: "failed", identifier: "", failure: receipt.failure, recipients } as const);
-  const view = await toDeliveryView(outcome, server);
+  // A check sends one command at a time.
+  const view = await toDeliveryView(outcome, { ...server, pipelining: "off" });
   return {
     delivery: {
       ...view,

@@ -107,7 +107,7 @@ export type HintedDefinition = Pick<
   ServerDefinition,
   "server" | "port" | "tls" | "username" | "provider" | "auth"
 > &
-  Pick<FurtherInput, "tlsCertificate">;
+  Pick<FurtherInput, "tlsCertificate" | "pipelining" | "authMechanism">;
 
 /**
  * Returns `detail.delivery`: what happened to a message, and what to change.
@@ -122,8 +122,7 @@ export async function toDeliveryView(result: FinalOutcome, input: HintedDefiniti
     port: input.port,
     security: "none" as const,
   };
-  const { server, username, provider, auth, tlsCertificate } = input;
-  const context = { ...endpoint, server, username, provider, auth, tlsCertificate, reply };
+  const context = { ...input, ...endpoint, reply, seen: receipt?.seen };
   const hint = failure && (await hintOf(failure, context));
   return {
     phase: failure?.phase ?? null,

@@ -33,6 +33,7 @@ export const SERVER_HINTS = {
     "Port {port} does not accept TLS from the first byte. Write the server without smtps:// and set tls to true.",
   handshake_failed:
     "The TLS handshake failed after STARTTLS. The server may support only old versions of TLS.",
+  pipelining_rejected: "The server rejected a command. Set pipelining to off.",
   not_smtp: "The service on port {port} does not follow SMTP. Check server and port.",
   closed_client_certificate:
     "The server closed the connection without a reason. It may not accept tls_certificate: check its log.",
@@ -64,11 +65,13 @@ export const SERVER_HINTS = {
   login_temporary: "The server cannot check the login at the moment. Try again later.",
   login_needs_tls:
     "The server accepts no login in clear text: set tls to true, or leave username empty if it needs none.",
+  login_mechanism_missing: "The server offers another login. Set auth_mechanism to auto.",
   login_none_accepted:
     "The server rejected every kind of login that it lists (PLAIN, LOGIN, CRAM-MD5). Leave username empty if it needs none, or try port 587.",
   login_none_known:
     "The server offers no login that Sealpost knows (PLAIN, LOGIN, CRAM-MD5). Leave username empty if it needs none, or try port 587.",
   login_busy: "The server cannot check the login at the moment. Wait and try again later.",
+  password_empty: "The password is empty. Set username and password, or clear both.",
   login_clear_rejected:
     "The server rejected username and password. If both are right, set tls to true, or auth_mechanism to plain if the server cannot check CRAM-MD5.",
   login_rejected: "The server rejected username and password. Many providers require an app password.",

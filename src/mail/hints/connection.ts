@@ -3,13 +3,16 @@ import {
   type HintContext,
   type HintRule,
   hasClientCertificate,
+  hasDetail,
   hasReply,
   implicitTls,
   isEncrypted,
+  isPermanent,
   isTemporary,
   needsImplicitTls,
   otherPort,
   TLS_ON,
+  usesPipelining,
 } from "./rule.ts";
 
 /** RFC 5321 4.5.4.2's relay port, which many providers block, and RFC 6409's submission port. */
@@ -49,6 +52,8 @@ export const CONNECTION_HINTS: readonly HintRule[] = [
     when: isTemporary,
     hint: "not_accepting",
   },
+  // RFC 3463: X.3.2 is about this client, the other codes of X.3.x and X.4.x about the system and its network.
+  { code: "refused", when: hasDetail(/^(3\.[^2]|4)/), hint: "not_accepting" },
   {
     code: "refused",
     phase: "ehlo",
@@ -117,6 +122,14 @@ export const CONNECTION_HINTS: readonly HintRule[] = [
     hint: "server_slow",
     remedy: unknownValue("timeout"),
   },
+  // An unexpected reply is neither 4xx nor 5xx.
+  {
+    code: "protocol",
+    when: (context) => isPermanent(context) && usesPipelining(context),
+    hint: "pipelining_rejected",
+    remedy: { parameter: "pipelining", value: "off" },
+  },
+  { code: "protocol", when: ({ reply }) => reply !== null && reply.code >= 400, hint: "not_accepting" },
   {
     code: "protocol",
     phase: "connect",

@@ -8,7 +8,15 @@ import { API_HINTS } from "./api.ts";
 import { CONNECTION_HINTS } from "./connection.ts";
 import { MESSAGE_HINTS } from "./message.ts";
 import { knownTokenHint, OAUTH_HINTS, withClock } from "./oauth.ts";
-import { type Hint, type HintContext, type HintRule, hintValues, toHint, usesToken } from "./rule.ts";
+import {
+  type Hint,
+  type HintContext,
+  type HintRule,
+  hintValues,
+  lacksStartTls,
+  toHint,
+  usesToken,
+} from "./rule.ts";
 
 const RULES: readonly HintRule[] = [...CONNECTION_HINTS, ...OAUTH_HINTS, ...MESSAGE_HINTS];
 const API_RULES: readonly HintRule[] = [...API_HINTS, ...RULES];
@@ -26,7 +34,9 @@ export function hintFor(failure: Failure, context: HintContext): Hint | null {
   return hint && withClock(hint, failure);
 }
 
-function ruleHint({ phase, code, outcome }: Failure, context: HintContext): Hint | null {
+function ruleHint({ phase, code: failed, outcome }: Failure, context: HintContext): Hint | null {
+  // A server that requires TLS and does not offer it: tls would only lead to the next failure.
+  const code = failed === "tls_required" && lacksStartTls(context) ? "tls_not_offered" : failed;
   const rule = (context.protocol === undefined ? RULES : API_RULES).find(
     (row) =>
       (row.code === undefined || row.code === code) &&

@@ -1,6 +1,7 @@
 import { unknownValue } from "../../domain/delivery.ts";
 import { RELAY_WORDS } from "../../smtp/failures.ts";
 import {
+  excludesLogin,
   type HintRule,
   hasClientCertificate,
   hasDetail,
@@ -8,7 +9,9 @@ import {
   hasReply,
   hasWords,
   isEncrypted,
+  isPermanent,
   isTemporary,
+  lacksStartTls,
   otherPort,
   TLS_ON,
 } from "./rule.ts";
@@ -24,7 +27,13 @@ export const MESSAGE_HINTS: readonly HintRule[] = [
   },
   {
     code: "auth_not_offered",
-    when: (context) => !isEncrypted(context),
+    when: excludesLogin,
+    hint: "login_mechanism_missing",
+    remedy: { parameter: "auth_mechanism", value: "auto" },
+  },
+  {
+    code: "auth_not_offered",
+    when: (context) => !isEncrypted(context) && !lacksStartTls(context),
     hint: "login_needs_tls",
     remedy: TLS_ON,
   },
@@ -43,9 +52,16 @@ export const MESSAGE_HINTS: readonly HintRule[] = [
     hint: "login_busy",
   },
   {
+    // Sealpost sends no empty password.
+    code: "auth_rejected",
+    when: (context) => !hasReply(context),
+    hint: "password_empty",
+    remedy: unknownValue("password"),
+  },
+  {
     // Without TLS, CRAM-MD5 is tried first. A server with saslauthd lists it but always rejects it.
     code: "auth_rejected",
-    when: (context) => hasReply(context) && !isEncrypted(context),
+    when: (context) => !isEncrypted(context),
     hint: "login_clear_rejected",
     remedy: unknownValue("password"),
   },
@@ -119,7 +135,8 @@ export const MESSAGE_HINTS: readonly HintRule[] = [
   },
   {
     code: "recipient_rejected",
-    when: hasDetail(/^2\.2$/),
+    // RFC 5321 4.2.3: 552 is "exceeded storage allocation", here of the mailbox.
+    when: (context) => context.reply?.code === 552 || hasDetail(/^2\.2$/)(context),
     hint: "mailbox_full",
   },
   {
@@ -152,7 +169,7 @@ export const MESSAGE_HINTS: readonly HintRule[] = [
   },
   {
     code: "rate_limited",
-    when: (context) => hasReply(context) && !isTemporary(context),
+    when: isPermanent,
     hint: "sending_limit",
   },
   {

@@ -1,18 +1,20 @@
-import type { Failure, FailureCode, Phase, Remedy, SmtpReply } from "../../domain/delivery.ts";
+import type { Failure, FailureCode, Phase, Remedy, ServerReport, SmtpReply } from "../../domain/delivery.ts";
 import { type CodedHint, type HintCode, type HintValues, hintText } from "../../domain/hints/index.ts";
-import type { Endpoint, ServerDefinition } from "../../domain/smtp-server.ts";
+import type { Endpoint, FurtherInput, ServerDefinition } from "../../domain/smtp-server.ts";
 
 /** The values that a hint may refer to: the endpoint, the definition and the reply. */
-export interface HintContext extends Endpoint {
+export interface HintContext
+  extends Endpoint,
+    Pick<FurtherInput, "tlsCertificate" | "pipelining" | "authMechanism"> {
   /** `server` as given. A port inside it wins over `port`. */
   readonly server: string;
   readonly username: string;
   /** ID of a preset, or empty. */
   readonly provider: string;
   readonly auth: ServerDefinition["auth"];
-  /** PEM text of the client certificate, if the definition has one. */
-  readonly tlsCertificate?: string | null | undefined;
   readonly reply: SmtpReply | null;
+  /** Facts that the server showed. Absent if unknown. */
+  readonly seen?: Pick<ServerReport, "greeting" | "extensions" | "mechanisms"> | undefined;
 }
 
 /** A change after which mail will arrive. */
@@ -44,6 +46,7 @@ const IMPLICIT_TLS_PORT = 465;
 
 export const isEncrypted = ({ security }: HintContext): boolean => security !== "none";
 export const hasReply = ({ reply }: HintContext): boolean => reply !== null;
+export const isPermanent = ({ reply }: HintContext): boolean => reply !== null && reply.code >= 500;
 export const isTemporary = ({ reply }: HintContext): boolean => reply !== null && reply.code < 500;
 export const hasClientCertificate = ({ security, tlsCertificate }: HintContext): boolean =>
   security !== "none" && Boolean(tlsCertificate);
@@ -64,6 +67,29 @@ export const hasWords =
   (words: RegExp) =>
   ({ reply }: HintContext): boolean =>
     reply !== null && words.test(reply.text);
+
+/** Whether the server listed an extension in its reply to EHLO. `undefined` if that is unknown. */
+function lists({ seen, security }: HintContext, keyword: string): boolean | undefined {
+  const { clear, tls } = seen?.extensions ?? {};
+  return seen?.greeting
+    ? (security === "none" ? clear : tls)?.some((line) => line.toUpperCase() === keyword)
+    : undefined;
+}
+
+/** Whether STARTTLS would fail, because the server does not offer it. */
+export const lacksStartTls = (context: HintContext): boolean =>
+  !isEncrypted(context) && lists(context, "STARTTLS") === false;
+
+/** Whether several commands left in one write. */
+export const usesPipelining = (context: HintContext): boolean =>
+  context.pipelining !== "off" && lists(context, "PIPELINING") === true;
+
+/** Whether the server lists a login that only `auth_mechanism` excludes. */
+export const excludesLogin = ({ authMechanism, seen }: HintContext): boolean =>
+  (authMechanism ?? "auto") !== "auto" &&
+  (seen?.mechanisms ?? []).some(
+    (name) => /^(PLAIN|LOGIN|CRAM-MD5)$/.test(name) && name.toLowerCase() !== authMechanism,
+  );
 
 export const TLS_ON: Remedy = { parameter: "tls", value: true };
 

@@ -37,6 +37,7 @@ export const SERVER_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
     "Port {port} nimmt kein TLS ab dem ersten Byte an. Schreiben Sie den Server ohne smtps://, und wählen Sie STARTTLS.",
   handshake_failed:
     "Der TLS-Handshake ist nach STARTTLS gescheitert. Vielleicht kann der Server nur alte Versionen von TLS.",
+  pipelining_rejected: "Der Server hat einen Befehl abgelehnt. Schalten Sie das Pipelining aus.",
   not_smtp: "Der Dienst auf Port {port} spricht kein SMTP. Prüfen Sie Server und Port.",
   closed_client_certificate:
     "Der Server hat die Verbindung ohne Grund geschlossen. Vielleicht nimmt er das Client-Zertifikat nicht an: Sehen Sie in sein Protokoll.",
@@ -74,12 +75,15 @@ export const SERVER_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
   login_temporary: "Der Server kann die Anmeldung gerade nicht prüfen. Versuchen Sie es später noch einmal.",
   login_needs_tls:
     "Der Server nimmt im Klartext keine Anmeldung an: Wählen Sie STARTTLS, oder lassen Sie den Benutzernamen leer, wenn er keine braucht.",
+  login_mechanism_missing:
+    "Der Server bietet eine andere Anmeldung an. Setzen Sie das Anmeldeverfahren auf „Automatisch“.",
   login_none_accepted:
     "Der Server hat jede Art der Anmeldung abgelehnt, die er nennt (PLAIN, LOGIN, CRAM-MD5). Lassen Sie den Benutzernamen leer, wenn er keine braucht, oder versuchen Sie Port 587.",
   login_none_known:
     "Der Server bietet keine Anmeldung an, die Sealpost kennt (PLAIN, LOGIN, CRAM-MD5). Lassen Sie den Benutzernamen leer, wenn er keine braucht, oder versuchen Sie Port 587.",
   login_busy:
     "Der Server kann die Anmeldung gerade nicht prüfen. Warten Sie, und versuchen Sie es dann noch einmal.",
+  password_empty: "Das Passwort ist leer. Geben Sie Benutzername und Passwort an, oder leeren Sie beide.",
   login_clear_rejected:
     "Der Server hat Benutzername und Passwort abgelehnt. Sind beide richtig, wählen Sie STARTTLS, oder das Anmeldeverfahren PLAIN, wenn der Server CRAM-MD5 nicht prüfen kann.",
   login_rejected:

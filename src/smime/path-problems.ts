@@ -34,24 +34,31 @@ export function isFatal({ code }: Notice): boolean {
 /**
  * Checks a path as receivers do (RFC 5280 6.1): each certificate and what it may issue. The dates and the usage of the
  * signer are not checked here.
- * @param path the signer first. Its last certificate may be a root.
+ * @param path the signer first.
+ * @param hasRoot whether the last certificate is a root: signed by itself.
  */
-export function inspectPath(path: readonly Certificate[], now: Date): readonly Notice[] {
+export function inspectPath(path: readonly Certificate[], hasRoot: boolean, now: Date): readonly Notice[] {
   return path.flatMap((certificate, index) => {
     const below = path.slice(0, index);
+    const isRoot = hasRoot && index === path.length - 1;
     return [
-      ...(index > 0 ? authorityNotices(certificate, below, now) : []),
-      ...strictNotices(certificate, isSelfIssued(certificate)),
+      ...(index > 0 ? authorityNotices(certificate, below, isRoot, now) : []),
+      ...strictNotices(certificate, isRoot),
     ];
   });
 }
 
-function authorityNotices(authority: Certificate, below: readonly Certificate[], now: Date): Notice[] {
+function authorityNotices(
+  authority: Certificate,
+  below: readonly Certificate[],
+  isRoot: boolean,
+  now: Date,
+): Notice[] {
   const subject = nameText(authority.subject);
   const child = below.at(-1);
   return [
     ...dateNotices(authority, subject, now),
-    ...(isAuthority(authority) ? [] : [notice("chain_not_authority", PARAMETER, { subject })]),
+    ...(isAuthority(authority, isRoot) ? [] : [notice("chain_not_authority", PARAMETER, { subject })]),
     ...(maySignCertificates(authority) ? [] : [notice("chain_key_usage", PARAMETER, { subject })]),
     ...(mayIssueForMail(authority) ? [] : [notice("chain_purpose", PARAMETER, { subject })]),
     ...pathLengthNotices(authority, subject, below),
@@ -74,10 +81,9 @@ function dateNotices({ notBefore, notAfter }: Certificate, subject: string, now:
 }
 
 /** Roots of version 1 have no extensions, and some roots have keyUsage alone. OpenSSL accepts both. */
-function isAuthority(certificate: Certificate): boolean {
-  const { basicConstraints, keyUsage, version } = certificate;
+function isAuthority({ basicConstraints, keyUsage, version }: Certificate, isRoot: boolean): boolean {
   if (basicConstraints !== null) return basicConstraints.isAuthority;
-  return isSelfIssued(certificate) && (version === 1 || keyUsage !== null);
+  return isRoot && (version === 1 || keyUsage !== null);
 }
 
 function maySignCertificates({ keyUsage }: Certificate): boolean {

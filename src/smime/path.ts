@@ -53,8 +53,8 @@ export async function linkCertificates(texts: readonly Certificate[]): Promise<C
  */
 export function choosePath(signer: Certificate, graph: CertificateGraph, now: Date): CertificatePath {
   const ranked = [...pathsFrom([signer], graph)].map((certificates) => {
-    const notices = inspectPath(certificates, now);
     const hasRoot = graph.roots.has(certificates.at(-1) ?? signer);
+    const notices = inspectPath(certificates, hasRoot, now);
     const fatal = notices.filter(isFatal).length;
     const end = earliestEnd(certificates).getTime();
     const rank = [fatal === 0, hasRoot, -fatal, -notices.length, certificates.length, end].map(Number);

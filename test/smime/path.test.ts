@@ -198,6 +198,11 @@ describe("a path of made certificates", () => {
       "chain_not_authority",
       () => [leaf(), a({ isAuthority: null }), root()],
     ],
+    "has a root's new key without basic constraints": [
+      "chain_not_authority",
+      () => [leaf({ issuer: "Root" }), a({ subject: "Root", isAuthority: null }), root()],
+    ],
+    "has a root's new key": [null, () => [leaf({ issuer: "Root" }), a({ subject: "Root" }), root()]],
   };
   for (const [name, [code, certificates]] of Object.entries(FLAWS)) {
     test(`that ${name} ${code === null ? "gives no warning" : `gives ${code}`}`, async () => {

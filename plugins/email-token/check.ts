@@ -1,6 +1,6 @@
-import { and, eq, gt, inArray, lt, lte, or, type Placeholder, type SQL, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, lt, lte, or, type SQL, sql } from "drizzle-orm";
 import type { Context } from "hono";
-import { type Env, language, MAX_CLOCK_SKEW_MS, type RateLimit, type Statement } from "sealpost/plugin";
+import { type Env, language, MAX_CLOCK_SKEW_MS, type RateLimit } from "sealpost/plugin";
 import { MAX_VALID_SECONDS, type TokenContext } from "./config.ts";
 import { eventDataOf } from "./owners.ts";
 import {
@@ -59,11 +59,18 @@ export function createCheckCode(
     const tokens = targets.map(({ token }) => token);
     const codeHash = await secrets.mac(codeText(transactionId, code));
     const plan = await limits.plan(...rateLimits);
-    const id = random.id();
-    const values = { id, tokens, transactionId, codeHash, now: time.now(), limits: plan.limits };
+    const key: AttemptKey = { id: random.id(), now: time.now() };
+    const values = { ...key, tokens, transactionId, codeHash, limits: plan.limits };
+    const { decide, refund, forget } = attempts.statements(values);
     const { results, verdict } = await store.decide(
-      [...plan.consume, ...attempts.statements(values), attempts.auditRow(c, id)],
-      attempts.verdict(id),
+      [
+        ...plan.consume,
+        ...decide,
+        ...(rateLimits.length === 0 ? [] : [refund]),
+        forget,
+        attempts.auditRow(c, key),
+      ],
+      attempts.verdict(key),
     );
     const [decided] = verdict ?? (results[rateLimits.length] as readonly Verdict[]);
     if (decided?.outcome === "limited") {
@@ -85,6 +92,12 @@ export function createCheckCode(
   };
 }
 
+/** The key of an attempt. */
+interface AttemptKey {
+  readonly id: string;
+  readonly now: Date;
+}
+
 /** The row that the first statement of an attempt returns. */
 type Verdict = Pick<typeof attempt.$inferSelect, "outcome" | "serial">;
 
@@ -98,36 +111,29 @@ type AttemptDeps = Pick<TokenContext, "store" | "limits" | "audit">;
 /** Creates the statements on attempts with a code. */
 function createAttempts({ store: { write, prepare }, limits, audit }: AttemptDeps, purpose: Purpose) {
   // Built for the first attempt: they are long, and most processes start for another request.
-  let statements: readonly ReturnType<typeof prepare>[] | null = null;
-  const { outcome, has } = outcomeOf(sql.placeholder("id"));
+  let statements: ReturnType<typeof attemptStatements> | null = null;
+  const { outcome, has, isThis } = outcomeOfAttempt();
   const insertAudit = audit.prepareRow(has(sql`${attempt.outcome} <> 'limited'`), {
     success: sql`${outcome} = 'accepted'`,
-    identifier: sql`(SELECT ${attempt.serial} FROM ${attempt} WHERE ${attempt.id} = ${sql.placeholder("id")})`,
+    identifier: sql`(SELECT ${attempt.serial} FROM ${attempt} WHERE ${isThis})`,
     info: sql`CASE ${outcome} WHEN 'accepted' THEN 'code accepted'
       WHEN 'wrong' THEN 'wrong code' ELSE 'no such code' END`,
   });
-  const verdict = prepare(() =>
-    write
-      .select()
-      .from(attempt)
-      .where(eq(attempt.id, sql.placeholder("id"))),
-  );
+  const verdict = prepare(() => write.select().from(attempt).where(isThis));
   return {
     /**
      * Returns the statements of one attempt. They follow the ones that count its rate limits. The first decides the outcome
      * and returns it, and the others carry it out: of two attempts with the same code one succeeds, because that ends the
-     * transaction. The statement at {@link COUNTED} returns the tokens that it changed.
+     * transaction. The statement of `decide` at {@link COUNTED} returns the tokens that it changed.
      */
     statements({
       tokens,
       now,
       ...given
-    }: {
-      readonly id: string;
+    }: AttemptKey & {
       readonly tokens: readonly TokenRow[];
       readonly transactionId: string;
       readonly codeHash: string;
-      readonly now: Date;
       readonly limits: string;
     }) {
       const after = (ms: number) => new Date(now.getTime() + ms);
@@ -141,31 +147,36 @@ function createAttempts({ store: { write, prepare }, limits, audit }: AttemptDep
         keptSince: after(-ATTEMPT_KEPT_MS),
         keptUntil: after(ATTEMPT_KEPT_MS),
       };
-      statements ??= attemptStatements(purpose, { write, limits }).map((one) => prepare(() => one));
-      return statements.map((statement) => statement(values));
+      statements ??= attemptStatements(purpose, { write, prepare, limits });
+      const { decide, refund, forget } = statements;
+      return {
+        decide: decide.map((statement) => statement(values)),
+        refund: refund(values),
+        forget: forget(values),
+      };
     },
 
-    auditRow: (c: Context<Env>, id: string) => insertAudit(c, { success: false }, { id }),
+    auditRow: (c: Context<Env>, key: AttemptKey) => insertAudit(c, { success: false }, key),
 
-    verdict: (id: string) => verdict({ id }),
+    verdict: (key: AttemptKey) => verdict(key),
   };
 }
 
-/** The outcome of an attempt, and whether it meets a condition, as expressions. */
-function outcomeOf(id: Placeholder) {
-  const has = (condition: SQL) =>
-    sql`EXISTS (SELECT 1 FROM ${attempt} WHERE ${attempt.id} = ${id} AND ${condition})`;
-  return { has, outcome: sql`(SELECT ${attempt.outcome} FROM ${attempt} WHERE ${attempt.id} = ${id})` };
+/** Whether a row is the attempt, its outcome, and whether it meets a condition, as expressions. */
+function outcomeOfAttempt() {
+  const isThis = sql`${attempt.at} = ${sql.param(sql.placeholder("now"), attempt.at)} AND ${attempt.id} = ${sql.placeholder("id")}`;
+  const has = (condition: SQL) => sql`EXISTS (SELECT 1 FROM ${attempt} WHERE ${isThis} AND ${condition})`;
+  return { isThis, has, outcome: sql`(SELECT ${attempt.outcome} FROM ${attempt} WHERE ${isThis})` };
 }
 
 function attemptStatements(
   { isMeant, accepted }: Purpose,
-  { write, limits }: Pick<TokenContext["store"], "write"> & Pick<TokenContext, "limits">,
-): readonly Statement[] {
+  { write, prepare, limits }: Pick<TokenContext["store"], "write" | "prepare"> & Pick<TokenContext, "limits">,
+) {
   const placeholder = sql.placeholder;
   const timeOf = (name: string, column: typeof challenge.expiresAt | typeof attempt.at) =>
     sql.param(placeholder(name), column);
-  const { outcome, has } = outcomeOf(placeholder("id"));
+  const { outcome, has } = outcomeOfAttempt();
   const isOfTransaction = eq(challenge.transactionId, placeholder("transactionId"));
   const isLive = and(
     isOfTransaction,
@@ -185,7 +196,7 @@ function attemptStatements(
     );
   const ifAccepted = (then: SQL, otherwise: SQL) =>
     sql`CASE ${outcome} WHEN 'accepted' THEN ${then} ELSE ${otherwise} END`;
-  return [
+  const decide = [
     write.all(sql`INSERT INTO ${attempt} (id, outcome, serial, at)
       SELECT ${placeholder("id")}, CASE WHEN NOT is_within THEN 'limited' WHEN found.serial IS NULL THEN 'unknown'
           WHEN is_right THEN 'accepted' ELSE 'wrong' END,
@@ -216,12 +227,16 @@ function attemptStatements(
           sql`CASE ${outcome} WHEN 'accepted' THEN TRUE WHEN 'limited' THEN FALSE ELSE ${isLive} END`,
         ),
       ),
-    limits.refund(has(sql`${attempt.outcome} = 'accepted'`)),
-    // Old attempts, and attempts from before the clock was set back.
-    write
-      .delete(attempt)
-      .where(
-        or(lt(attempt.at, timeOf("keptSince", attempt.at)), gt(attempt.at, timeOf("keptUntil", attempt.at))),
-      ),
   ];
+  // Old attempts, and attempts from before the clock was set back.
+  const forget = write
+    .delete(attempt)
+    .where(
+      or(lt(attempt.at, timeOf("keptSince", attempt.at)), gt(attempt.at, timeOf("keptUntil", attempt.at))),
+    );
+  return {
+    decide: decide.map((statement) => prepare(() => statement)),
+    refund: prepare(() => limits.refund(has(sql`${attempt.outcome} = 'accepted'`))),
+    forget: prepare(() => forget),
+  };
 }

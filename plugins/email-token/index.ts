@@ -10,6 +10,7 @@ import oldPins from "./migrations/0002_old_pins.sql" with { type: "text" };
 import attempts from "./migrations/0003_attempts.sql" with { type: "text" };
 import tokenState from "./migrations/0004_token_state.sql" with { type: "text" };
 import ownRoutes from "./migrations/0005_routes.sql" with { type: "text" };
+import attemptsByTime from "./migrations/0006_attempts_by_time.sql" with { type: "text" };
 import { createChooseOwnPin } from "./own-pin.ts";
 import { createOwners, createPins } from "./owners.ts";
 import { createTriggerByPin } from "./pin.ts";
@@ -33,6 +34,7 @@ export const emailToken = definePlugin({
     { name: "0003_attempts", sql: attempts },
     { name: "0004_token_state", sql: tokenState },
     { name: "0005_routes", sql: ownRoutes },
+    { name: "0006_attempts_by_time", sql: attemptsByTime },
   ],
   rights: {
     enrollEMAIL: "Enroll tokens of type email",

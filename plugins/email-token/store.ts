@@ -82,13 +82,18 @@ type ChallengeRow = typeof challenge.$inferSelect;
 type AttemptOutcome = "accepted" | "wrong" | "unknown" | "limited";
 
 /** Attempts of the last minute. */
-export const attempt = sqliteTable("email_token_attempt", {
-  id: text("id").primaryKey(),
-  outcome: text("outcome").$type<AttemptOutcome>().notNull(),
-  /** The token that the code was compared with. Empty if there is none. */
-  serial: text("serial").notNull(),
-  at: integer("at", { mode: "timestamp_ms" }).notNull(),
-});
+export const attempt = sqliteTable(
+  "email_token_attempt",
+  {
+    id: text("id").notNull(),
+    outcome: text("outcome").$type<AttemptOutcome>().notNull(),
+    /** The token that the code was compared with. Empty if there is none. */
+    serial: text("serial").notNull(),
+    at: integer("at", { mode: "timestamp_ms" }).notNull(),
+  },
+  // In order of time, so that new attempts and old ones are neighbors.
+  ({ at, id }) => [primaryKey({ columns: [at, id] })],
+);
 
 /** Whether a token may get a code and accept one, as an expression. The one place that decides it. */
 export const isUsable = sql`${token.active} = 1 AND ${token.revoked} = 0 AND ${token.rolloutState} = ''`;

@@ -21,11 +21,15 @@ export function displayName({ username, realm }: AdminName): string {
   return realm === "" ? username : `${username}@${realm}`;
 }
 
+/** Most names. The long way of folding would only change their letter case, and take several times as long. */
+const ASCII = /^[\x20-\x7e]*$/;
+
 /**
  * Folds letter case, width and composition (NFKC): names that people cannot tell apart have the same key. Names are unique
  * by it, and looked up by it.
  */
 export function nameKey(name: string): string {
+  if (ASCII.test(name)) return name.toLowerCase();
   // ẞ (U+1E9E) becomes "ss", as ß does, only from its small form.
   return name.normalize("NFKC").toLowerCase().toUpperCase().toLowerCase().normalize("NFKC");
 }

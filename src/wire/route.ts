@@ -153,12 +153,21 @@ export function pathNamesOf(path: string): string[] {
   return path.endsWith("/") && path !== "/" ? [path, path.slice(0, -1)] : [path];
 }
 
+/** The name of the event of each action. There are as many as routes. */
+const eventNames = new Map<string, string>();
+
 /**
  * The name of the event of an API action: the fixed parts of its path, and a suffix if they do not name the operation.
  * `POST /token/init` is `token_init`, `GET /token/` `token_list`, `DELETE /token/<serial>` `token_delete`, `POST /user/`
  * `user_add`, `POST /smtpserver/<identifier>` `smtpserver_save`.
  */
 export function eventNameOf(action: string): string {
+  const name = eventNames.get(action) ?? eventNameFrom(action);
+  eventNames.set(action, name);
+  return name;
+}
+
+function eventNameFrom(action: string): string {
   const [method = "", path = ""] = action.split(" ");
   const segments = path.split("/").filter((segment) => segment !== "");
   const fixed = segments.filter((segment) => !segment.startsWith("<"));

@@ -5,11 +5,12 @@ import { type Config, parseConfig } from "../../src/config.ts";
 import { findConfig } from "../../src/runtime/local/load-plugins.ts";
 import { writeDocument } from "./document.ts";
 import { joinModules } from "./join-modules.ts";
+import { joinStart, type WorkerModule } from "./join-start.ts";
 import { minify } from "./minify.ts";
 import { UNUSED, UNUSED_BY_LIBSQL } from "./never-called.ts";
 import { shedAsn1 } from "./shed-asn1.ts";
-import { shedDocs } from "./shed-docs.ts";
 import { shedParts } from "./shed-parts.ts";
+import { shedSources } from "./shed-sources.ts";
 import { shedTables } from "./shed-tables.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
@@ -90,8 +91,8 @@ const LEFT_OUT_BY_DEFAULT: Replacements = [
     /^\.\/protobuf_encode\.js$/,
     "export const ClientMsg = null, CursorReqBody = null, PipelineReqBody = null;",
   ],
-  // Functions that can be called synchronously as well, which none of them is.
-  [/^quansync$/, "export const quansync = ({ async }) => async;"],
+  // Foreign keys, which the build leaves out of tables with their other constraints.
+  [/^\.\.\/foreign-keys\.js$/, "export class ForeignKeyBuilder {}"],
   // The first of hono's routers rejects Sealpost's paths; the second takes any.
   [/^\.\/router\/reg-exp-router\/router\.js$/, "export class RegExpRouter {}"],
   [
@@ -116,7 +117,7 @@ const leaveOut = (replacements: Replacements): BunPlugin => ({
 /** The default builds leave out more: plugins of the operator, and other entries, find whole packages. */
 const shedDefault = (entry: string): readonly BunPlugin[] => [
   leaveOut([...LEFT_OUT, ...LEFT_OUT_BY_DEFAULT]),
-  shedDocs,
+  shedSources,
   shedAsn1(),
   shedParts(entry === LIBSQL_ENTRY ? { ...UNUSED, ...UNUSED_BY_LIBSQL } : UNUSED),
 ];
@@ -169,13 +170,6 @@ const shedLogTape: BunPlugin = {
     );
   },
 };
-
-/** A file of a Worker. */
-export interface WorkerModule {
-  /** Path relative to the main module, such as `chunk-1.js`. */
-  readonly name: string;
-  readonly text: string;
-}
 
 interface WorkerPart {
   readonly path: string;
@@ -239,12 +233,16 @@ export async function bundleWorker(
     ],
   });
   const ordered = outputs.toSorted((left, right) => Number(isMain(right)) - Number(isMain(left)));
+  const split = await Promise.all(
+    ordered.map(async (output) => ({ name: nameOf(output.path), text: await output.text() })),
+  );
+  const joined = await joinStart(split);
   const modules = await Promise.all(
-    ordered.map(async (output) => ({ name: nameOf(output.path), text: await minify(await output.text()) })),
+    joined.modules.map(async ({ name, text }) => ({ name, text: await minify(text) })),
   );
   const externals = modules.flatMap(({ text }) => externalsOf(text));
   const parts = Object.entries(metafile?.outputs ?? {}).flatMap(([path, { inputs }]) =>
-    usedOf(nameOf(path), inputs),
+    usedOf(joined.placeOf(nameOf(path)), inputs),
   );
   return {
     modules,

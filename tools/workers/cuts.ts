@@ -16,3 +16,10 @@ export function withCuts(text: string, cuts: readonly Cut[]): string {
   const outer = sorted.filter(({ start }, index) => !sorted.slice(index + 1).some(({ end }) => start < end));
   return outer.reduce((lean, { start, end, by }) => lean.slice(0, start) + by + lean.slice(end), text);
 }
+
+/** A source without some parts. */
+export interface LeanSource {
+  readonly text: string;
+  /** Names of the parts that it had. */
+  readonly found: ReadonlySet<string>;
+}

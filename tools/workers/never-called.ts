@@ -88,13 +88,16 @@ const OAUTH: UnusedCode = {
   "oauth4webapi/build/index.js": ["if (json.id_token !== undefined)", "assertDPoP()"],
 };
 
+/** Types of requests that Sealpost does not make. A response to one is rejected as one of an unknown type. */
+const REQUESTS = ["sequence", "describe", "get_autocommit"];
+
 /** The second version of the protocol over HTTP, which has JSON and no cursors; no transactions, no sequences. */
 export const UNUSED_BY_LIBSQL: UnusedCode = {
   "@libsql/client/lib-esm/http.js": members(
     "HttpClient",
     "migrate transaction executeMultiple sync reconnect",
   ),
-  "@libsql/hrana-client/lib-esm/http/client.js": ["findEndpoint()"],
+  "@libsql/hrana-client/lib-esm/http/client.js": ["findEndpoint()", "HttpClient._ensureVersion"],
   "@libsql/hrana-client/lib-esm/http/stream.js": [
     ...members("HttpStream", "_describe _sequence getAutocommit _openCursor _cursorClosed"),
     ...members("HttpStream", "#flushCursor #createCursorRequest"),
@@ -102,8 +105,14 @@ export const UNUSED_BY_LIBSQL: UnusedCode = {
     'if (firstEntry.type === "cursor")',
     twice('if (encoding === "protobuf")'),
   ],
-  "@libsql/hrana-client/lib-esm/stream.js": members("Stream", "describe sequence"),
+  "@libsql/hrana-client/lib-esm/http/json_encode.js": REQUESTS.map(
+    (type) => `void if (msg.type === "${type}")`,
+  ),
+  "@libsql/hrana-client/lib-esm/http/json_decode.js": REQUESTS.map((type) => `void if (type === "${type}")`),
+  "@libsql/hrana-client/lib-esm/stream.js": members("Stream", "describe sequence queryRow queryValue run"),
+  "@libsql/hrana-client/lib-esm/stmt.js": members("Stmt", "bindIndex unbindAll"),
   "@libsql/hrana-client/lib-esm/batch.js": [
+    ...members("BatchStep", "queryRow queryValue"),
     "if (this.#useCursor)",
     "executeCursor()",
     ...members("BatchCond", "error and or isAutocommit"),
@@ -162,7 +171,7 @@ export const ASN1JS: readonly UnusedPart[] = [
 
 /**
  * Sealpost's statements have left joins only and no unions, those that write run in batches, and its tables name the types
- * of their columns.
+ * of their columns. The build leaves out the constraints of the tables.
  */
 const DRIZZLE: UnusedCode = {
   "drizzle-orm/sqlite-core/dialect.js": [
@@ -216,6 +225,20 @@ const DRIZZLE: UnusedCode = {
     "LibSQLTransaction.transaction",
   ],
   "drizzle-orm/sqlite-core/columns/all.js": ["getSQLiteColumnBuilders()"],
+  "drizzle-orm/column-builder.js": members(
+    "ColumnBuilder",
+    "notNull primaryKey $defaultFn $default $onUpdateFn $onUpdate",
+  ),
+  "drizzle-orm/sqlite-core/columns/common.js": members(
+    "SQLiteColumnBuilder",
+    "references unique generatedAlwaysAs",
+  ),
+  "drizzle-orm/sqlite-core/columns/integer.js": [
+    "SQLiteBaseIntegerBuilder.primaryKey",
+    "SQLiteBaseInteger.getSQLType",
+    "SQLiteTimestampBuilder.defaultNow",
+  ],
+  "drizzle-orm/sqlite-core/columns/text.js": ["SQLiteText.getSQLType", "SQLiteTextJson.getSQLType"],
   "drizzle-orm/casing.js": ["toSnakeCase()", "toCamelCase()"],
 };
 

@@ -8,7 +8,7 @@ type LookAlikes = Readonly<Record<string, string>>;
 interface PackedLookAlikes {
   /** Distance of each character from the one before, in base 36. */
   readonly steps: string;
-  /** Empty for a character that looks like its compatibility decomposition (NFKD). */
+  /** Code points in base 36. Empty for a character that looks like its compatibility decomposition (NFKD). */
   readonly values: string;
 }
 
@@ -31,17 +31,19 @@ export const shedTables: BunPlugin = {
 function packLookAlikes(table: LookAlikes): PackedLookAlikes {
   const rows = Object.entries(table).map(([character, value]) => ({
     point: character.codePointAt(0) ?? 0,
-    value: isDerived(table, character) ? "" : value,
+    value: isDerived(table, character) ? "" : inBase36(value),
   }));
   const sorted = rows.toSorted((left, right) => left.point - right.point);
   const steps = sorted.map(({ point }, index) => point - (sorted[index - 1]?.point ?? 0));
   const packed = {
     steps: steps.map((step) => step.toString(36)).join(" "),
-    values: sorted.map(({ value }) => value).join("\n"),
+    values: sorted.map(({ value }) => value).join(" "),
   };
   if (!Bun.deepEquals(unpackLookAlikes(packed), table)) throw new Error("The look-alikes cannot be packed");
   return packed;
 }
+
+const inBase36 = (text: string) => [...text].map((one) => one.codePointAt(0)?.toString(36)).join(",");
 
 function isDerived(table: LookAlikes, character: string): boolean {
   const parts = [...character.normalize("NFKD")];
@@ -51,7 +53,9 @@ function isDerived(table: LookAlikes, character: string): boolean {
 
 /** Part of the bundle, as is {@link unpackLines}: it uses nothing but its parameter. */
 function unpackLookAlikes({ steps, values }: PackedLookAlikes): LookAlikes {
-  const looks = values.split("\n");
+  const fromBase36 = (codes: string) =>
+    codes && String.fromCodePoint(...codes.split(",").map((code) => Number.parseInt(code, 36)));
+  const looks = values.split(" ").map(fromBase36);
   const table: Record<string, string> = {};
   let point = 0;
   for (const [index, step] of steps.split(" ").entries()) {

@@ -1,4 +1,5 @@
 import { bundleWorker, LIBSQL_ENTRY, OBJECT_ENTRY, type WorkerBundle } from "./build.ts";
+import { startModules } from "./join-start.ts";
 
 // Prints what the builds of the Worker weigh by gzip, as a table: `bun tools/workers/weigh.ts`. A part has the share of
 // its module's weight that it has of the module's length.
@@ -36,18 +37,6 @@ export function weigh(bundle: WorkerBundle): {
     }
   }
   return { all, parts };
-}
-
-/** Returns the names of the main module and those that it imports, which an isolate loads before its first request. */
-export function startModules({ modules }: WorkerBundle): ReadonlySet<string> {
-  const texts = new Map(modules.map(({ name, text }) => [name, text]));
-  const names = new Set(modules.slice(0, 1).map(({ name }) => name));
-  for (const name of names) {
-    const imports = new Bun.Transpiler({ loader: "js" }).scanImports(texts.get(name) ?? "");
-    for (const { kind, path } of imports)
-      if (kind === "import-statement" && path.startsWith("./")) names.add(path.slice(2));
-  }
-  return names;
 }
 
 function partOf(path: string): string {

@@ -10,7 +10,7 @@ import {
   Visitor,
 } from "oxc-parser";
 import type { Route } from "../../src/contracts/route.ts";
-import { type Cut, type Span, withCuts } from "./cuts.ts";
+import { type Cut, type LeanSource, type Span, withCuts } from "./cuts.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
 
@@ -60,13 +60,6 @@ export const DOCUMENTATION: readonly string[] = [
   ...ACTIONS.map((name) => `v.${name}()`),
   ...TABLES.map(({ table, property }) => `${table}.${property}`),
 ];
-
-/** A source without documentation. */
-interface LeanSource {
-  readonly text: string;
-  /** The parts of {@link DOCUMENTATION} that it had. */
-  readonly found: ReadonlySet<string>;
-}
 
 /**
  * Returns a source without the parts that only the OpenAPI document reads.

@@ -1,7 +1,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { withRemovableConstants } from "../../../tools/workers/removable.ts";
-import { shedDocs } from "../../../tools/workers/shed-docs.ts";
+import { shedSources } from "../../../tools/workers/shed-sources.ts";
+import { withoutConstraints } from "../../../tools/workers/without-constraints.ts";
 import { withoutDocs } from "../../../tools/workers/without-docs.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import * as original from "./fixtures/schemas.ts";
@@ -51,13 +52,20 @@ describe("a source without documentation", () => {
   });
 });
 
+test("a source without constraints has the columns of its tables", () => {
+  const text = `import { sqliteTable } from "drizzle-orm/sqlite-core";
+    sqliteTable("a", { b: text("b").notNull().unique(), c: text("c").references(() => d.e, {}).default(f) }, (a) => []);`;
+  expect(withoutConstraints(FILE, text).text).toBe(`import { sqliteTable } from "drizzle-orm/sqlite-core";
+    sqliteTable("a", { b: text("b"), c: text("c").default(f) });`);
+});
+
 test("a build fails if the sources no longer have a part that is left out", async () => {
   using folder = temporaryFolder();
   const entry = join(folder.path, "entry.ts");
   await Bun.write(entry, "export {};");
-  const error = await Bun.build({ entrypoints: [entry], plugins: [shedDocs] }).catch((reason) => reason);
+  const error = await Bun.build({ entrypoints: [entry], plugins: [shedSources] }).catch((reason) => reason);
   const problems = error instanceof AggregateError ? error.errors.join("\n") : String(error);
-  expect(problems).toMatch(/No documentation to leave out: .*openapi\.ts, .*\.summary,/);
+  expect(problems).toMatch(/No part of the sources to leave out: .*openapi\.ts, .*\.summary,/);
 });
 
 test("a constant that nothing uses is removed with all that it refers to", async () => {
@@ -72,25 +80,30 @@ test("a constant that nothing uses is removed with all that it refers to", async
   expect([built.includes("used: 1"), built.includes("parts")]).toEqual([true, false]);
 });
 
-describe("the schemas of the default builds", () => {
+describe("the sources of the default builds", () => {
   const folder = temporaryFolder();
   afterAll(() => folder[Symbol.dispose]());
+  const built = Bun.build({
+    entrypoints: [join(import.meta.dir, "fixtures", "schemas.ts")],
+    outdir: folder.path,
+    target: "bun",
+    plugins: [shedSources],
+  }).then(({ outputs }): Promise<typeof original> => import(outputs[0]?.path ?? ""));
 
-  test("check what those of the sources check", async () => {
-    const { outputs } = await Bun.build({
-      entrypoints: [join(import.meta.dir, "fixtures", "schemas.ts")],
-      outdir: folder.path,
-      target: "bun",
-      plugins: [shedDocs],
-    });
-    const built: typeof original = await import(outputs[0]?.path ?? "");
+  test("have schemas that check the same", async () => {
     const names = Object.keys(original).toSorted();
-    expect(Object.keys(built).toSorted()).toEqual(names);
+    expect(Object.keys(await built).toSorted()).toEqual(names);
     expect(names.length).toBeGreaterThan(10);
     for (const [name, module] of Object.entries(original)) {
-      const leanModule: object = Object(built)[name];
+      const leanModule: object = Object(await built)[name];
       expect([name, checksOf(leanModule)]).toEqual([name, checksOf(module)]);
     }
+  });
+
+  test("have tables for the same statements", async () => {
+    const statements = original.statements();
+    expect(statements.length).toBeGreaterThan(200);
+    expect((await built).statements()).toEqual(statements);
   });
 });
 

@@ -304,6 +304,7 @@ function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins:
     database,
     epoch,
     dueTimes: plugins.dueTimes,
+    sharesDrains: drivers.drains?.isShared === true,
     keyring,
     platform,
     passwords: createPasswords({

@@ -25,6 +25,8 @@ const MIN_ATTEMPTS = 12;
 /** The receiver wants no more of it (RFC 9110 15.5.11). */
 const GONE = 410;
 const BATCH = 8;
+/** An attempt that takes longer is slow. */
+const SLOW_MS = 1_000;
 
 const headerFields = v.record(v.string(), v.string());
 
@@ -73,14 +75,23 @@ export function createWebhooks(deps: WebhookDeps): Webhooks {
   };
 }
 
-/** Attempts one delivery of each binding after another, so that a slow receiver delays the others little. */
+/** Attempts one delivery of each binding after another. A slow receiver gets one only when no other waits. */
 async function drainInTurn(
   { due }: DeliveryStore,
   step: (bindingId: number, max: number) => Promise<boolean>,
 ): Promise<void> {
+  /** The bindings whose last attempt was slow, the one with the oldest first. */
+  const slow = new Set<number>();
   for (let isMore = true; isMore; ) {
     isMore = false;
-    for (const id of await due()) isMore = (await step(id, 1)) || isMore;
+    const ids = await due();
+    const quick = ids.filter((id) => !slow.has(id));
+    for (const id of quick.length > 0 ? quick : [...slow].filter((one) => ids.includes(one)).slice(0, 1)) {
+      const startMs = performance.now();
+      isMore = (await step(id, 1)) || isMore;
+      slow.delete(id);
+      if (performance.now() - startMs > SLOW_MS) slow.add(id);
+    }
   }
 }
 

@@ -50,30 +50,33 @@ export interface PluginWorkDeps {
   readonly background: RunInBackground;
   /** Drains in the current invocation of a Worker. Elsewhere the worker of the process does it. */
   readonly drainLater: () => Promise<void>;
+  /** Whether drains share the few connections of a Durable Object. Each plugin then has one at a time. */
+  readonly sharesDrains: boolean;
 }
 
 export function createPluginWork(deps: PluginWorkDeps): PluginWork {
-  const { database, epoch, background, drainLater } = deps;
-  const workers: { readonly plugin: string; readonly instance: WorkInstance }[] = [];
+  const { database, epoch, background, drainLater, sharesDrains } = deps;
+  const workers: { readonly plugin: string; readonly instance: WorkInstance; readonly drain: DrainWork }[] =
+    [];
   const drains = new Set<Pick<DrainBounds, "timeLeftMs">>();
   let woken: PromiseWithResolvers<void> | null = null;
 
   const drain: DrainWork = async (bounds) => {
-    const works = workers.map(({ plugin, instance }) =>
-      // A unit of work of its own: it must not depend on the request that woke it.
-      epoch
-        .run(async () => instance.drain?.(bounds))
-        .catch((error) => log.error("Plugin {plugin} could not do its work: {error}", { plugin, error })),
-    );
     const own = { timeLeftMs: bounds.timeLeftMs };
     drains.add(own);
-    await Promise.all(works);
+    await Promise.all(workers.map((worker) => worker.drain(bounds)));
     drains.delete(own);
   };
 
   return {
     add(plugin, instance) {
-      if (instance.drain) workers.push({ plugin, instance });
+      if (!instance.drain) return;
+      // A unit of work of its own: it must not depend on the request that woke it.
+      const run: DrainWork = (bounds) =>
+        epoch
+          .run(async () => instance.drain?.(bounds))
+          .catch((error) => log.error("Plugin {plugin} could not do its work: {error}", { plugin, error }));
+      workers.push({ plugin, instance, drain: sharesDrains ? createSharedDrain(run) : run });
     },
 
     get plugins() {
@@ -124,6 +127,23 @@ export function createPluginWork(deps: PluginWorkDeps): PluginWork {
     },
 
     drain,
+  };
+}
+
+/** Creates a drain of which one runs at a time. A call during one has it look again, and returns immediately. */
+function createSharedDrain(drain: DrainWork): DrainWork {
+  let current: DrainBounds | null = null;
+  let isAsked = false;
+  return async (bounds) => {
+    isAsked = true;
+    // One that goes on after its time may never end.
+    if (current !== null && current.timeLeftMs() > 0) return;
+    current = bounds;
+    while (isAsked && bounds.timeLeftMs() > 0 && !bounds.signal.aborted) {
+      isAsked = false;
+      await drain(bounds);
+    }
+    if (current === bounds) current = null;
   };
 }
 

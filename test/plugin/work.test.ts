@@ -11,13 +11,14 @@ const drain = async () => undefined;
 const nothing = async (): Promise<Date | null> => null;
 const due = (seconds: number) => async (): Promise<Date | null> => new Date(NOW + seconds * 1_000);
 
-function pluginWork(database?: Database) {
+function pluginWork(database?: Database, sharesDrains = false) {
   const commit = () => Promise.reject(new Error("It commits nothing"));
   return createPluginWork({
     database: database ?? { commit },
     epoch: { run: (work) => work() },
     background: () => undefined,
     drainLater: async () => undefined,
+    sharesDrains,
   });
 }
 
@@ -54,6 +55,47 @@ test("a drain that goes on after its time keeps no object awake", async () => {
   expect((await work.nextAt(NOW)) - NOW).toBe(5_000);
   timeLeftMs = 0;
   expect(await work.nextAt(NOW)).toBe(Number.POSITIVE_INFINITY);
+});
+
+test("drains that share connections run one at a time, and one that is asked meanwhile looks again", async () => {
+  const work = pluginWork(undefined, true);
+  const rounds: PromiseWithResolvers<void>[] = [];
+  const slow = () => {
+    const round = Promise.withResolvers<void>();
+    rounds.push(round);
+    return round.promise;
+  };
+  let quick = 0;
+  work.add("slow", { drain: slow });
+  work.add("quick", { drain: async () => void quick++ });
+  const bounds = { signal: AbortSignal.timeout(5_000), timeLeftMs: () => 1_000, isSequential: true };
+  const first = work.drain(bounds);
+  await Promise.all([work.drain(bounds), work.drain(bounds)]);
+  expect([rounds.length, quick]).toEqual([1, 2]);
+  rounds[0]?.resolve();
+  await Bun.sleep(1);
+  expect(rounds).toHaveLength(2);
+  rounds[1]?.resolve();
+  await first;
+  expect(rounds).toHaveLength(2);
+});
+
+test("a shared drain that goes on after its time keeps no other from starting", async () => {
+  const work = pluginWork(undefined, true);
+  let started = 0;
+  const hang = () => {
+    started++;
+    return new Promise<void>(() => undefined);
+  };
+  work.add("hangs", { drain: hang });
+  let timeLeftMs = 1_000;
+  const { signal } = new AbortController();
+  void work.drain({ signal, timeLeftMs: () => timeLeftMs, isSequential: true });
+  void work.drain({ signal, timeLeftMs: () => 1_000, isSequential: true });
+  expect(started).toBe(1);
+  timeLeftMs = 0;
+  void work.drain({ signal, timeLeftMs: () => 1_000, isSequential: true });
+  expect(started).toBe(2);
 });
 
 /** A plugin as an object of a class. */

@@ -119,6 +119,29 @@ describe("a webhook", () => {
     ]);
   });
 
+  test("of a slow receiver waits for those of the others where connections are scarce", async () => {
+    const order: string[] = [];
+    const receive = (name: string, delayMs: number) =>
+      Bun.serve({
+        port: 0,
+        async fetch() {
+          order.push(name);
+          await Bun.sleep(delayMs);
+          return new Response(null, { status: 204 });
+        },
+      });
+    await using slow = receive("slow", 1_100);
+    await using quick = receive("quick", 0);
+    await using instance = await eventsInstance();
+    for (const [name, { url }] of Object.entries({ slow, quick })) await bindWebhook(instance, url, { name });
+    for (const username of ["ann", "ben", "cas"]) await addUser(instance, { username });
+    await instance.services.settled();
+    const { signal } = new AbortController();
+    const budget = { signal, endsMs: performance.now() + 30_000, messageTimeoutMs: 1_000 };
+    await instance.services.drain({ ...budget, maxConcurrent: 4 });
+    expect(order).toEqual(["slow", "quick", "quick", "quick", "slow", "slow"]);
+  });
+
   test("is repeated under one id, first within 30 s, until the receiver accepts it", async () => {
     await using receiver = await startReceiver({ status: 500 }, "hang-up", { status: 200 });
     await using instance = await eventsInstance();

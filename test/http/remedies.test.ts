@@ -60,11 +60,11 @@ describe("the remedy after a test", () => {
         { parameter: "tls", value: true },
       ],
       [
-        "is not tls if the server requires TLS and does not offer STARTTLS",
+        "is tls if the server requires TLS, although it lists no STARTTLS",
         { script: { mail: reply("550 5.7.1 This server requires TLS") } },
         {},
         "tls_required",
-        undefined,
+        { parameter: "tls", value: true },
       ],
       [
         "is the password if it is empty",

@@ -35,8 +35,9 @@ export function hintFor(failure: Failure, context: HintContext): Hint | null {
 }
 
 function ruleHint({ phase, code: failed, outcome }: Failure, context: HintContext): Hint | null {
-  // A server that requires TLS and does not offer it: tls would only lead to the next failure.
-  const code = failed === "tls_required" && lacksStartTls(context) ? "tls_not_offered" : failed;
+  // Sealpost sends a token only under TLS. If the server does not offer that, tls would lead to the next failure.
+  const isStuck = failed === "tls_required" && context.reply === null && lacksStartTls(context);
+  const code = isStuck ? "tls_not_offered" : failed;
   const rule = (context.protocol === undefined ? RULES : API_RULES).find(
     (row) =>
       (row.code === undefined || row.code === code) &&

@@ -29,6 +29,7 @@ const CONTEXT: HintContext = {
     reply: null,
   },
 };
+const NO_STARTTLS = { greeting: "mx", extensions: { clear: ["PIPELINING"], tls: [] }, mechanisms: [] };
 /** One or two sentences, with at most one colon or semicolon each. */
 const SENTENCES = /^[A-Z][^.]{10,}(\.[^ .][^.]*)*\.( [A-Z][^.]{5,}(\.[^ .][^.]*)*\.)?$/;
 
@@ -256,6 +257,21 @@ describe("the remedy", () => {
       { parameter: "server", value: "[::1]:587" },
     ],
     ["unsupported_here", "connect", { port: 25 }, { parameter: "port", value: 587 }],
+    // A token, with and without STARTTLS; and a server that requires TLS, whatever it lists.
+    ["tls_required", "auth", { security: "none" }, { parameter: "tls", value: true }],
+    [
+      "tls_required",
+      "auth",
+      { security: "none", seen: NO_STARTTLS },
+      { parameter: "server", value: "smtps://mail.example.org" },
+    ],
+    [
+      "tls_required",
+      "sender",
+      { security: "none", seen: NO_STARTTLS, reply: reply("530 5.7.0 Must issue a STARTTLS command first") },
+      { parameter: "tls", value: true },
+    ],
+    ["auth_not_offered", "auth", { security: "none", seen: NO_STARTTLS }, null],
     ["auth_required", "recipient", { username: "" }, { parameter: "username", value: null }],
     ["auth_required", "recipient", {}, null],
     ["auth_rejected", "auth", { reply: reply("535 5.7.8 No") }, { parameter: "password", value: null }],

@@ -40,6 +40,8 @@ const INTERMEDIATE = ["354 Go on", "334 ", "334", "334 PDE4OTZAbXg+"] as const;
 const CLOSING = ["421 4.3.2 Shutting down", "421"] as const;
 const SURPLUS = [...POSITIVE, ...PERMANENT, ...TEMPORARY, ...INTERMEDIATE] as const;
 const UNASKED = [...PERMANENT, ...TEMPORARY, ...POSITIVE, ...INTERMEDIATE] as const;
+/** A reply without a last line, which the next reply ends. */
+const ENDLESS = "250-on\r\n".repeat(9_000);
 const NONSENSE = [
   "HTTP/1.1 400 Bad Request\r\n\r\n",
   "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -50,7 +52,7 @@ const NONSENSE = [
   "\r\n",
   "250-one\r\n251 two\r\n",
   `250 ${"x".repeat(70_000)}`,
-  "250-on\r\n".repeat(9_000),
+  ENDLESS,
 ] as const;
 
 const of = (line: string): Behavior => ({ text: `${line}\r\n`, code: codeOf(line) });
@@ -76,7 +78,12 @@ const BY_CLASS: Readonly<Record<ReplyClass, readonly [Kind, ...Kind[]]>> = {
       isOutOfOrder: true,
     }),
   ],
-  nonsense: [(proper, choices) => ({ text: choices.pick(NONSENSE), code: codeOf(proper) })],
+  nonsense: [
+    (proper, choices) => {
+      const text = choices.pick(NONSENSE);
+      return { text, code: codeOf(proper), isOutOfOrder: text === ENDLESS };
+    },
+  ],
   lost: [
     (proper) => ({ text: "", code: codeOf(proper), isGone: true }),
     (proper) => ({ text: proper.slice(0, 5), code: codeOf(proper), isGone: true }),

@@ -1,7 +1,7 @@
 import type { Platform } from "../contracts/platform.ts";
 import { Secret } from "../domain/secret.ts";
 import { SealpostError } from "../errors.ts";
-import type { Keyring } from "./keyring.ts";
+import { type Keyring, TAG_BYTES } from "./keyring.ts";
 
 /** The place where a sealed value is stored. It can be opened nowhere else. */
 export interface SealContext {
@@ -14,8 +14,6 @@ export interface SealContext {
 const VERSION = "v1";
 /** 96 bits (NIST SP 800-38D). Random nonces are safe for 2^32 values under one key. */
 const NONCE_BYTES = 12;
-/** Octets of the tag, which follows the ciphertext. */
-const TAG_BYTES = 16;
 /** Start of `v1.<key id>.<nonce>.<ciphertext and tag>`. Decoding checks the rest, which may have a million characters. */
 const START = /^v1\.([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]{16})\./;
 const utf8 = new TextEncoder();
@@ -37,7 +35,11 @@ export async function seal(
   const id = keyring.sealingId;
   const nonce = randomBytes(NONCE_BYTES);
   const key = await keyring.key(id);
-  const ciphertext = await crypto.subtle.encrypt(gcm(nonce, id, context), key, utf8.encode(text));
+  const ciphertext = await crypto.subtle.encrypt(
+    { name: "AES-GCM", iv: nonce, additionalData: boundTo(id, context) },
+    key,
+    utf8.encode(text),
+  );
   return [VERSION, id, toBase64url(nonce), toBase64url(new Uint8Array(ciphertext))].join(".");
 }
 
@@ -60,9 +62,15 @@ export async function openBytes(
   context: SealContext,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { id, nonce, ciphertext } = parse(sealed) ?? fail(context);
-  const key = await keyring.key(id);
+  const decipher = await keyring.decipher(id, nonce);
+  const end = ciphertext.length - TAG_BYTES;
   try {
-    return new Uint8Array(await crypto.subtle.decrypt(gcm(nonce, id, context), key, ciphertext));
+    decipher.setAAD(boundTo(id, context));
+    decipher.setAuthTag(ciphertext.subarray(end));
+    const octets = decipher.update(ciphertext.subarray(0, end));
+    // Throws unless the tag is right. Without padding there are no more octets.
+    decipher.final();
+    return new Uint8Array(octets.buffer, octets.byteOffset, octets.length);
   } catch (cause) {
     return fail(context, cause);
   }
@@ -82,10 +90,10 @@ function parse(sealed: string) {
   return { id, nonce, ciphertext };
 }
 
-function gcm(nonce: Uint8Array<ArrayBuffer>, id: string, { table, row, column }: SealContext) {
+/** Returns the additional data that binds a value to its key and place. */
+function boundTo(id: string, { table, row, column }: SealContext): Uint8Array<ArrayBuffer> {
   // JSON keeps the fields apart; joined strings could be ambiguous.
-  const bound = JSON.stringify([VERSION, id, table, row, column]);
-  return { name: "AES-GCM", iv: nonce, additionalData: utf8.encode(bound) };
+  return utf8.encode(JSON.stringify([VERSION, id, table, row, column]));
 }
 
 function fail({ table, column }: SealContext, cause?: unknown): never {

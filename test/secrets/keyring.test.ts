@@ -61,11 +61,24 @@ describe("Keyring", () => {
     await expect(crypto.subtle.exportKey("raw", key)).rejects.toThrow();
   });
 
-  test("key() names an unknown ID", async () => {
-    const error = await parseKeyring(fresh("a"))
-      .key("gone")
-      .catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: "unsealable", message: 'SEALPOST_KEYS has no key "gone"' });
+  test("key() and decipher() name an unknown ID", async () => {
+    const keyring = parseKeyring(fresh("a"));
+    for (const used of [keyring.key("gone"), keyring.decipher("gone", randomBytes(12))]) {
+      const error = await used.catch((reason: unknown) => reason);
+      expect(error).toMatchObject({ code: "unsealable", message: 'SEALPOST_KEYS has no key "gone"' });
+    }
+  });
+
+  test("decipher() decrypts what key() encrypted", async () => {
+    const keyring = parseKeyring(fresh("a"));
+    const iv = randomBytes(12);
+    const text = randomBytes(100);
+    const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv }, await keyring.key("a"), text);
+    const decipher = await keyring.decipher("a", iv);
+    decipher.setAuthTag(new Uint8Array(sealed, text.length));
+    const opened = decipher.update(new Uint8Array(sealed, 0, text.length));
+    expect(decipher.final()).toHaveLength(0);
+    expect(Uint8Array.from(opened)).toEqual(text);
   });
 });
 

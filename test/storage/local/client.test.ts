@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { type Client, createClient, type InStatement } from "@libsql/client/sqlite3";
 import { openLocalClient } from "../../../src/storage/local/client.ts";
 import { locked, outside, temporaryFile } from "../fixtures/database.ts";
 
@@ -133,4 +134,56 @@ describe("openLocalClient()", () => {
     );
     expect(runs).toEqual([1, 1, 2, 2]);
   });
+
+  test("returns and rejects what the driver's own client does", async () => {
+    using at = opened();
+    using other = temporaryFile();
+    const plain = createClient({ url: other.url, concurrency: 1 });
+    const blob = new Uint8Array([1, 2, 255]);
+    const uses: readonly InStatement[][] = [
+      [CREATE, "CREATE TABLE mixed (a, b)"],
+      [{ sql: "INSERT INTO mixed VALUES (?, ?), (?, ?)", args: [7n, 1.5, blob, null] }],
+      [{ sql: "INSERT INTO item VALUES (?, ?)", args: ["a", true] }, "SELECT 1 AS n, 2 AS n, 3"],
+      ["SELECT a, b, typeof(a) FROM mixed", "UPDATE item SET version = 9 RETURNING id, version"],
+      [{ sql: "UPDATE item SET version = ? WHERE id = ?", args: [10n, "a"] }, "PRAGMA user_version"],
+      ["SELECT 1", { sql: "INSERT INTO item VALUES (?, 1)", args: ["a"] }],
+      ["SELECT 1", "SELECT nothing FROM item"],
+      [{ sql: "SELECT ?", args: [Number.NaN] }],
+      [{ sql: "SELECT ?", args: [2n ** 63n] }],
+      ["SELECT 9007199254740993"],
+      ["SELECT count(*) FROM item", "SELECT id, version FROM item"],
+    ];
+    // The second use is that of a cached statement, unless the first has failed.
+    for (const use of uses.flatMap((one) => [one, one]))
+      expect(await outcomeOf(at.client, use)).toEqual(await outcomeOf(plain, use));
+    plain.close();
+  });
 });
+
+/** The driver repeats the code in the errors of a batch. */
+const PREFIXES = /^(?:SQLITE_\w+: )+/;
+
+/** The results of a batch and of its last statement alone, or their errors. */
+async function outcomeOf(client: Client, statements: InStatement[]): Promise<unknown> {
+  const last = statements.at(-1) ?? "";
+  const results = [client.batch(statements, "write"), client.execute(last).then((one) => [one])];
+  return Promise.all(
+    results.map(async (result) => {
+      try {
+        return (await result).map(({ columns, rows, rowsAffected }) => {
+          const cells = rows.map((row) => [...Array.from(row), { ...row }, row.length]);
+          return { columns, cells, rowsAffected };
+        });
+      } catch (error) {
+        const { name, message, code, extendedCode, statementIndex } = error as Record<string, unknown>;
+        return {
+          name,
+          message: code ? String(message).replace(PREFIXES, "") : "",
+          code,
+          extendedCode,
+          statementIndex,
+        };
+      }
+    }),
+  );
+}

@@ -151,7 +151,10 @@ export interface Services
   rekey(): Promise<RekeyResult>;
   /** Voids outstanding admin tokens and codes in this process, and in every one that starts later. */
   renewTokens(actor: AuditActor): Promise<void>;
-  /** Runs once a day: deletes rows past their retention, checks when certificates expire, and uses idle refresh tokens. */
+  /**
+   * Runs once a day: checks when certificates expire, uses idle refresh tokens, and deletes rows past their retention,
+   * last, because that may not end in the time of an invocation.
+   */
   prune(): Promise<void>;
   /** Waits for background work, then closes plugins and connections. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -227,9 +230,9 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     checkReady: () => checkKeys(secrets),
     doctor: createDoctor(() => ({ ...plugins.checks, ...checks() })),
     async prune() {
+      await mail.maintainServers();
       for (const { prune } of [plugins, mail, access.auditLog]) await prune();
       await commitSlices(database, [rateLimits.prune(platform.now())]);
-      await mail.maintainServers();
     },
     async [Symbol.asyncDispose]() {
       await background.drain();

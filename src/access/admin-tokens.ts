@@ -49,10 +49,12 @@ export function createAdminTokens(deps: {
   async function claimsOf(token: string): Promise<TokenClaims> {
     const inUse = key();
     if (verified.key !== inUse) verified = { key: inUse, claims: new BoundedCache(MAX_VERIFIED) };
-    const known = verified.claims.get(token);
+    // A renewal replaces it, so that a check that started before cannot store a token of the old key.
+    const { claims: current } = verified;
+    const known = current.get(token);
     if (known) return known;
     const claims = await checkSignature(token, inUse);
-    verified.claims.set(token, claims);
+    current.set(token, claims);
     return claims;
   }
 

@@ -148,8 +148,7 @@ const frames = new BoundedCache<Frame>(MAX_FRAMES);
 
 /**
  * Returns the frame of a message without attachments. Its headers depend on the encodings only, and the folding of its
- * boundary on the length. To build them each time takes longer than all else in
- * composing.
+ * boundary on the length. To build them each time takes longer than all else in composing.
  */
 function frameFor({ text, html }: Bodies, identity: MessageIdentity): Frame {
   const key = `${text?.encoding} ${html?.encoding} ${identity.boundary.length}`;

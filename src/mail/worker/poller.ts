@@ -60,8 +60,9 @@ export class Poller {
 
   /** @throws if the database is unavailable. */
   async poll(room: Room): Promise<Polled> {
-    await this.#leases.verify();
+    // First, because it may take long, and what is claimed depends on leases that are verified.
     await this.#eraseContent();
+    await this.#leases.verify();
     const queues = await this.#readQueues();
     this.#deps.circuit.note(queues);
     const probes = await this.#claimProbes(queues, room.conversations);

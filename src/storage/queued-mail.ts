@@ -124,12 +124,20 @@ function countHeld(dueTimes: readonly SQLiteColumn[]): SQL {
   return sql.join(counts, sql` + `);
 }
 
-/** Holds the messages and the work of plugins that wait in a copy of a database. */
+/**
+ * Holds the messages and the work of plugins that wait in a copy of a database. Leases get other names, so that a worker of
+ * the original, which may still be sending the same messages, does not write to the copy.
+ */
 export function holdCopied(
   { write }: Pick<Database, "write">,
   dueTimes: readonly SQLiteColumn[],
 ): WriteStatement[] {
-  return [mail.dueAt, ...dueTimes].map((dueAt) => moveBy(HOLD_MS, dueAt, write, sql`${dueAt} < ${HOLD_MS}`));
+  return [
+    write.run(
+      sql`UPDATE mail SET due_at = due_at + ${HOLD_MS}, lease = lease || ' copied' WHERE due_at < ${HOLD_MS}`,
+    ),
+    ...dueTimes.map((dueAt) => moveBy(HOLD_MS, dueAt, write, sql`${dueAt} < ${HOLD_MS}`)),
+  ];
 }
 
 /** Returns the number of rows that writes have changed. @param results those of the writes. */

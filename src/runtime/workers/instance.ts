@@ -28,6 +28,8 @@ export interface WorkerInstance {
   prune(): Promise<void>;
   /** Resolves when the instance has started. Every invocation awaits it. */
   ready(): Promise<void>;
+  /** Closes its plugins and its connections to mail servers, once no invocation uses it. The database stays open. */
+  close(): Promise<void>;
 }
 
 /**
@@ -77,7 +79,11 @@ export function createWorkerInstance(
     await sealpost.prune();
     await discardCopies(drivers.database, new Date(platform.now().getTime() - DAY_MS));
   };
-  return { sealpost, transport, fetch, prune, ready };
+  const close = async () => {
+    await services.plugins.close();
+    await transport[Symbol.asyncDispose]();
+  };
+  return { sealpost, transport, fetch, prune, ready, close };
 }
 
 async function hasAdmin(sealpost: Sealpost): Promise<boolean> {

@@ -31,13 +31,15 @@ export function createInvocations(bindings: Bindings, plan: (bindings: Bindings)
   let opened = open();
   return {
     async inInvocation(context, timeMs, work) {
-      const { instance, error } = opened;
+      const current = opened;
+      const { instance, error } = current;
       if (instance === null) throw error;
+      current.running++;
       const { result, end } = instance.transport.run(async () => {
         await instance.ready();
         return work(instance);
       }, timeMs);
-      context.waitUntil(end);
+      context.waitUntil(end.finally(() => leave(current)));
       return result;
     },
   };
@@ -48,23 +50,31 @@ export function createInvocations(bindings: Bindings, plan: (bindings: Bindings)
     try {
       const { config, create } = plan(bindings);
       configureConsole(config.log);
-      return { instance: create(config, restart), error: null };
+      return { instance: create(config, restart), error: null, running: 0 };
     } catch (error) {
-      return { instance: null, error };
+      return { instance: null, error, running: 0 };
     }
   }
 
   function restart(): void {
     const { instance } = opened;
     opened = open();
-    // Its deliveries end; their outcomes concern rows that are no longer there.
-    void instance?.transport[Symbol.asyncDispose]().catch(() => undefined);
+    // Callers still get their responses. Queued mail of the old instance concerns rows that are no longer there.
+    instance?.transport.stopDrains();
+  }
+
+  /** The last invocation of an instance that was replaced closes it. */
+  async function leave(current: Opened): Promise<void> {
+    current.running--;
+    if (current.running === 0 && current !== opened) await current.instance?.close();
   }
 }
 
-type Opened =
+/** An instance, and the number of invocations that use it. */
+type Opened = { running: number } & (
   | { readonly instance: WorkerInstance; readonly error: null }
-  | { readonly instance: null; readonly error: unknown };
+  | { readonly instance: null; readonly error: unknown }
+);
 
 /** Sends the queued mail that is due. */
 export function drain({ sealpost, transport }: WorkerInstance): Promise<void> {

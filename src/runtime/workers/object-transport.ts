@@ -37,6 +37,7 @@ export function createObjectTransport(options: WorkerSmtpOptions, apis: ApiDeps)
     messageTimeoutMs: MESSAGE_TIMEOUT_MS,
     maxConcurrent: MAX_CONCURRENT,
     maxPerServer: CONNECTIONS_PER_KEY,
+    isShared: true,
     open: () => transport,
     async close() {
       // The connections serve the next request.

@@ -50,6 +50,8 @@ export interface ScopedTransport extends JointTransport {
   readonly afterResponse: (drain: Drain) => void;
   /** Sends queued mail now, within the rest of the invocation's time. */
   readonly drainNow: (drain: Drain) => Promise<void>;
+  /** Starts no more drains. Where invocations share connections, it also aborts those that go on; elsewhere they end soon. */
+  stopDrains(): void;
   /** Whether the caller runs in an invocation. */
   readonly isInInvocation: boolean;
 }
@@ -90,6 +92,8 @@ interface InvocationPlan {
   readonly maxConcurrent: number;
   /** Deliveries of queued mail at a time through one definition. Default: as many as its `max_connections`. */
   readonly maxPerServer?: number;
+  /** Whether invocations share connections, and so may end each other's work. */
+  readonly isShared: boolean;
   /**
    * Opens the transport of an invocation.
    * @param endsMs end of its deliveries, on the clock of `performance.now()`.
@@ -125,6 +129,7 @@ export function scopeTransport(
     name,
     messageTimeoutMs: MESSAGE_TIMEOUT_MS,
     maxConcurrent: CONNECTIONS,
+    isShared: false,
     open(endsMs) {
       const bounds = { ...BOUNDS, endsMs };
       return createTransportByProtocol(createTransport(bounds), { ...apis, ...bounds });
@@ -153,11 +158,20 @@ export function createInvocationTransport(plan: InvocationPlan): ScopedTransport
     const canEnd = performance.now() + totalTimeoutMs(server, messageTimeoutMs) <= scope.endsMs;
     return canEnd ? send(scope.transport) : notAttempted(noConnection());
   };
-  const budgetOf = ({ endsMs }: Scope): Parameters<Drain>[0] => {
+  const stops = new Set<AbortController>();
+  let areStopped = false;
+  const runDrain = async (drain: Drain, scope: Scope): Promise<void> => {
+    if (areStopped) return;
     const { maxConcurrent, maxPerServer } = plan;
+    const endsMs = scope.endsMs - RECORD_MS;
     // Created here, because on Workers a signal belongs to the invocation that created it.
-    const { signal } = new AbortController();
-    return { signal, endsMs: endsMs - RECORD_MS, messageTimeoutMs, maxConcurrent, maxPerServer };
+    const stop = new AbortController();
+    stops.add(stop);
+    try {
+      await drain({ signal: stop.signal, endsMs, messageTimeoutMs, maxConcurrent, maxPerServer });
+    } finally {
+      stops.delete(stop);
+    }
   };
   return {
     name: plan.name,
@@ -168,13 +182,17 @@ export function createInvocationTransport(plan: InvocationPlan): ScopedTransport
       const result = scopes.run(scope, work);
       const close = async () => {
         await responseSent();
-        await scopes.run(scope, finishWork, scope, budgetOf).finally(() => plan.close(transport));
+        await scopes.run(scope, finishWork, scope, runDrain).finally(() => plan.close(transport));
       };
       return { result, end: result.then(close, close) };
     },
     defer: (work) => void scopes.getStore()?.deferred.add(work),
     afterResponse: (drain) => void current().drains.add(drain),
-    drainNow: async (drain) => drain(budgetOf(current())),
+    drainNow: async (drain) => runDrain(drain, current()),
+    stopDrains() {
+      areStopped = true;
+      if (plan.isShared) for (const stop of stops) stop.abort();
+    },
     get isInInvocation() {
       return scopes.getStore() !== undefined;
     },
@@ -193,13 +211,16 @@ function responseSent(): Promise<void> {
 }
 
 /** Does the work of an invocation after its response. Deferred work may defer more, and mail may queue mail. */
-async function finishWork(scope: Scope, budgetOf: (scope: Scope) => Parameters<Drain>[0]): Promise<void> {
+async function finishWork(
+  scope: Scope,
+  runDrain: (drain: Drain, scope: Scope) => Promise<void>,
+): Promise<void> {
   const { deferred, drains } = scope;
   while (deferred.size + drains.size > 0) {
     const [work, due] = [[...deferred], [...drains]];
     // Clear first: each may ask for more.
     deferred.clear();
     drains.clear();
-    await Promise.all([...work, ...due.map((drain) => drain(budgetOf(scope)))]);
+    await Promise.all([...work, ...due.map((drain) => runDrain(drain, scope))]);
   }
 }

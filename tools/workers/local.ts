@@ -14,6 +14,7 @@ import { stopSignal } from "../../src/runtime/local/stop-signal.ts";
 import { PLATFORM as platform } from "../../src/runtime/platform.ts";
 import { PAGE_FOLDER } from "../page.ts";
 import { bundleWorker, writeWorker } from "./build.ts";
+import { lockData } from "./data-lock.ts";
 import { writeDocument } from "./document.ts";
 import { type ServedWorker, type ServeWorkerOptions, type Services, serveWorker } from "./serve.ts";
 
@@ -22,6 +23,8 @@ const DATA_FOLDER = "data/workers";
 /** Only the owner may read it. */
 const DATA_MODE = 0o700;
 const KEY_FILE = join(DATA_FOLDER, "sealpost.keys");
+/** Locked as long as a build runs on the data. */
+const LOCK_FILE = join(DATA_FOLDER, "lock");
 /** Data of the default build: the SQLite files of Durable Objects, as workerd keeps them. */
 export const OBJECTS_FOLDER = join(DATA_FOLDER, "objects");
 /** Data of the build for a libSQL server: those of the server that its start runs. */
@@ -118,11 +121,14 @@ export function hasObject(): boolean {
 }
 
 /**
- * Creates the data folder, and returns the keys of the settings, or of the file next to the data. New data get new keys.
- * @throws {SealpostError} `bad_setting` if there are data and the file of their keys is missing.
+ * Creates the data folder, locks it, and returns the keys of the settings, or of the file next to the data. New data get
+ * new keys.
+ * @param stack releases the lock.
+ * @throws {SealpostError} `bad_setting` if another process uses the data, or the file of their keys is missing.
  */
-export async function prepareData({ keys }: Config): Promise<string> {
+export async function prepareData({ keys }: Config, stack: AsyncDisposableStack): Promise<string> {
   await mkdir(DATA_FOLDER, { recursive: true, mode: DATA_MODE });
+  stack.use(lockData(LOCK_FILE));
   if (!keys.isEmpty) return keys.reveal();
   const found = await readKeyFile(KEY_FILE);
   if (found !== null) return found;

@@ -58,7 +58,7 @@ function hasOwnDatabase({ databaseUrl }: Config): boolean {
 }
 
 async function startBackend(config: Config, stack: AsyncDisposableStack): Promise<Backend> {
-  const keys = await prepareData(config);
+  const keys = await prepareData(config, stack);
   const { url } = stack.use(await startSqld({ folder: DATABASE_FOLDER }));
   return { url, keys };
 }

@@ -20,10 +20,10 @@ import { OBJECTS, type ServedWorker } from "./serve.ts";
 const noAdmin = v.object({ result: v.object({ error: v.object({ code: v.literal(503) }) }) });
 
 /** The object creates the first admin, with the password of a binding. */
-const start: StartBuild = async (config, serve) => {
+const start: StartBuild = async (config, serve, stack) => {
   assertNoOtherDatabase();
   const isNew = !hasObject();
-  const keys = await prepareData(config);
+  const keys = await prepareData(config, stack);
   const serveWith = (password: string | null) =>
     serve({
       entry: OBJECT_ENTRY,

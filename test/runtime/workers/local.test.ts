@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
+import { lockData } from "../../../tools/workers/data-lock.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { ADMIN, startInVain, startSealpost } from "../../fixtures/process/sealpost.ts";
@@ -69,6 +70,31 @@ test.each(STARTS)(
     await next.stop();
   },
 );
+
+test("start:workers does not start twice on the same data, whatever the port", async () => {
+  using folder = temporaryFolder();
+  await using sealpost = await startSealpost({ folder: folder.path }, OBJECT);
+  for (const program of [OBJECT, LIBSQL]) {
+    const { code, stderr } = await startInVain({ folder: folder.path }, program);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^sealpost: data\/workers\/lock is locked: [^\n]*stop it, or start [^\n]*\n$/);
+  }
+  await sealpost.stop();
+});
+
+test("a lock of data ends with its process, even if that is killed", async () => {
+  using folder = temporaryFolder();
+  const file = join(folder.path, "lock");
+  const program = `import { lockData } from ${JSON.stringify(join(ROOT, "tools/workers/data-lock.ts"))};
+    globalThis.lock = lockData(process.argv[1]); console.log("locked"); setInterval(() => {}, 1_000);`;
+  const holder = spawn(process.execPath, ["-e", program, file], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(holder.stdout, "data");
+  expect(() => lockData(file)).toThrow("is locked");
+  holder.kill("SIGKILL");
+  await once(holder, "exit");
+  using lock = lockData(file);
+  expect(lock).toBeDefined();
+});
 
 test("start:workers:libsql uses the given database, and reports an invalid one", async () => {
   using folder = temporaryFolder();

@@ -64,9 +64,12 @@ export class Keyring {
     if (known) return known;
     const bytes = this.#bytes.get(id);
     if (bytes === undefined) throw new SealpostError("unsealable", `SEALPOST_KEYS has no key "${id}"`);
-    // Cache the key, not its promise: on Workers, a request must not wait for a promise of another.
-    const keys = await imported(bytes);
+    // Cache the key, not its promise: on Workers, a request must not wait for a promise of another. Each import has a copy,
+    // because the first one to end erases the bytes.
+    const imported = await importKey(bytes.slice());
+    const keys = this.#keys.get(id) ?? imported;
     this.#keys.set(id, keys);
+    bytes.fill(0);
     return keys;
   }
 }
@@ -125,7 +128,8 @@ function invalidKeys(problem: string): SealpostError {
   return new SealpostError("bad_setting", `SEALPOST_KEYS: ${problem}`, { parameter: "SEALPOST_KEYS" });
 }
 
-async function imported(bytes: Uint8Array<ArrayBuffer>): Promise<KeyPurposes> {
+/** Imports a key, then erases these bytes. */
+async function importKey(bytes: Uint8Array<ArrayBuffer>): Promise<KeyPurposes> {
   const sealing = await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt"]);
   const derivation = await crypto.subtle.importKey("raw", bytes, "HKDF", false, ["deriveKey"]);
   const opening = createSecretKey(bytes);

@@ -31,6 +31,18 @@ describe("seal() and open()", () => {
     );
   });
 
+  test("return it for callers that use a key for the first time at the same moment", async () => {
+    const values = await Promise.all(
+      [1, 2, 3].map(async (number) => seal(parseKeyring(newKey), `secret ${number}`, place, platform)),
+    );
+    const first = parseKeyring(newKey);
+    const opened = await Promise.all(values.map((sealed) => open(first, sealed, place)));
+    expect(opened.map((text) => text.reveal())).toEqual(["secret 1", "secret 2", "secret 3"]);
+    // And by whichever import of the key is kept.
+    expect((await open(first, await seal(first, "later", place, platform), place)).reveal()).toBe("later");
+    expect((await open(first, values[0] ?? "", place)).reveal()).toBe("secret 1");
+  });
+
   test("keep a leading byte order mark", async () => {
     const sealed = await seal(keyring, "\uFEFFx", place, platform);
     expect((await open(keyring, sealed, place)).reveal()).toBe("\uFEFFx");

@@ -43,7 +43,7 @@ function cutsOf(text: string, names: ReadonlySet<string>): ReadonlyMap<string, r
     if (names.has(name)) cuts.set(name, [...(cuts.get(name) ?? []), { start, end, by }]);
   };
   const cutBody = (name: string, body: Span, start = "") => {
-    cut(name, body, `${start}{ ${throwing(name)} }`);
+    cut(name, body, `${start}{ ${THROWING} }`);
     cut(SILENT + name, body, `${start}{}`);
   };
   const cutMembers = (className: string, { body }: Class) => {
@@ -73,7 +73,7 @@ function cutsOf(text: string, names: ReadonlySet<string>): ReadonlyMap<string, r
     },
     IfStatement({ start, end, test, consequent, alternate }) {
       const name = `if (${text.slice(test.start, test.end)})`;
-      cut(name, consequent, throwing(name));
+      cut(name, consequent, THROWING);
       cut(SILENT + name, { start, end: alternate?.start ?? end }, alternate ? "" : "{}");
     },
     SwitchStatement({ discriminant, cases }) {
@@ -87,5 +87,5 @@ function cutsOf(text: string, names: ReadonlySet<string>): ReadonlyMap<string, r
   return cuts;
 }
 
-/** Returns the statement in the place of a part that must not be reached. */
-const throwing = (name: string) => `throw Error(${JSON.stringify(`Left out of the Worker: ${name}`)});`;
+/** The statement in the place of a part that must not be reached. The stack of the error has the place. */
+const THROWING = 'throw Error("Left out of the Worker");';

@@ -87,7 +87,7 @@ describe("the Worker's bundle", () => {
       "OCSPResponse",
       "SignedData",
       "PFX",
-    ].filter((name) => text.includes(`CLASS_NAME="${name}"`));
+    ].filter((name) => new RegExp(`CLASS_NAME=(["'\`])${name}\\1`).test(text));
     expect(held).toEqual(["BasicConstraints"]);
   });
 

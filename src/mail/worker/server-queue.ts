@@ -13,6 +13,11 @@ const MAX_PER_CONNECTION = 40;
  * with its end, and one to become the next. A new attempt takes a tick to get there, because it reads its definition first.
  */
 const ACTIVE_PER_CONNECTION = 3;
+/**
+ * The same if an attempt is recorded before it starts, as that of a code. Those that wait when the process dies count as
+ * unknown, and are not sent again.
+ */
+const RECORDED_PER_CONNECTION = 2;
 /** Assumed duration of an attempt before the first one. */
 const INITIAL_AVERAGE_MS = 25;
 /** A server whose attempts take less than this on average is fast. */
@@ -84,18 +89,18 @@ export class ServerQueue {
   }
 
   /** A slow server gets no message that must wait in the transport, where it might time out. */
-  get #maxActive(): number {
+  #maxActiveFor({ row }: LeasedMail): number {
     const isFast = this.#averageMs < FAST_MS;
-    return this.#waitsInTransport && isFast
-      ? ACTIVE_PER_CONNECTION * this.#maxConnections
-      : this.#maxConnections;
+    if (!this.#waitsInTransport || !isFast) return this.#maxConnections;
+    const each = row.onUnknown === "stop" ? RECORDED_PER_CONNECTION : ACTIVE_PER_CONNECTION;
+    return each * this.#maxConnections;
   }
 
   /** Returns the next recipient to attempt; `undefined` if none waits or the connections are busy. */
   next(): Started | undefined {
-    if (this.#active >= this.#maxActive) return undefined;
-    const next = this.waiting.shift();
-    if (next === undefined) return undefined;
+    const [next] = this.waiting;
+    if (next === undefined || this.#active >= this.#maxActiveFor(next.mail)) return undefined;
+    this.waiting.shift();
     const waitsInTransport = this.#active >= this.#maxConnections;
     this.#active++;
     return { ...next, waitsInTransport };

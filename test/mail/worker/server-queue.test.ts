@@ -12,3 +12,19 @@ describe("room", () => {
     expect({ room: queue.room, wantsMore: queue.wantsMore }).toEqual({ room: room / 2, wantsMore: true });
   });
 });
+
+describe("next()", () => {
+  const mailOf = (onUnknown: "stop" | "repeat") => ({ row: { onUnknown } }) as LeasedMail;
+
+  test.each([
+    ["stop", 2],
+    ["repeat", 3],
+  ] as const)("starts attempts of messages with onUnknown %s: %d for each connection", (onUnknown, each) => {
+    const queue = new ServerQueue("a", { waitsInTransport: true });
+    queue.connections = 2;
+    for (let index = 0; index < 10; index++) queue.waiting.push({ mail: mailOf(onUnknown), index });
+    const started: number[] = [];
+    for (let next = queue.next(); next !== undefined; next = queue.next()) started.push(next.index);
+    expect(started).toEqual([...Array(2 * each).keys()]);
+  });
+});

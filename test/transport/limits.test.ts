@@ -128,3 +128,17 @@ test("a connection that was closed while this process was busy is not written to
   expect(await sendTo(transport, target)).toMatchObject({ successful: true });
   expect(server.messages).toHaveLength(2);
 });
+
+test("a message waits for a connection that works as long as the whole delivery may take", async () => {
+  const TOO_MANY = mis.replyAndClose("421 4.3.2 Too many connections");
+  const slow: mis.Misbehavior = (_peer, answer) => void setTimeout(answer, 700);
+  await using server = await startSmtpServer({
+    script: (index) => (index === 0 ? { body: slow } : { greeting: TOO_MANY }),
+  });
+  await using transport = makeTransport();
+  const target = serverAt(server.port, { timeoutMs: 1_000 });
+  const recipients = ["a@example.net", "b@example.net", "c@example.net", "d@example.net"];
+  const receipts = await Promise.all(recipients.map((recipient) => sendTo(transport, target, { recipient })));
+  expect(receipts.map(({ successful }) => successful)).toEqual(recipients.map(() => true));
+  expect(server.messages.flatMap((message) => message.recipients)).toEqual(recipients);
+});

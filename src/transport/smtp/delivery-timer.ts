@@ -29,6 +29,8 @@ export class DeliveryTimer implements Disposable {
   readonly #listeners = new Set<(reason: unknown) => void>();
   #phase: Phase | null = null;
   #phaseStartedMs = 0;
+  /** End of the delivery without the wait for the reply to the end of the message. */
+  readonly #wholeEndsMs: number;
   #totalEndsMs: number;
   #deadlineMs: number;
   /** Time at which the running timer fires. It is replaced only for an earlier deadline, because most deadlines are not reached. */
@@ -43,7 +45,8 @@ export class DeliveryTimer implements Disposable {
     this.#limits = limits;
     this.#signal = signal;
     const nowMs = performance.now();
-    this.#totalEndsMs = nowMs + limits.totalTimeoutMs;
+    this.#wholeEndsMs = nowMs + limits.totalTimeoutMs;
+    this.#totalEndsMs = this.#wholeEndsMs;
     this.#deadlineMs = this.#totalEndsMs;
     // The earliest bound of any phase, so that no phase has to replace the timer.
     this.#arm(nowMs, Math.min(limits.stepTimeoutMs, limits.totalTimeoutMs));
@@ -102,11 +105,17 @@ export class DeliveryTimer implements Disposable {
     this.#bound(nowMs + finalReplyMs);
   }
 
-  /** The message continues on another connection, because the server has accepted nothing of it. */
+  /**
+   * The message continues on another connection, because the server has accepted nothing of it. The wait for that
+   * connection has no bound but that of the whole delivery.
+   */
   restart(): void {
     this.#closePhase(performance.now());
     this.#isMessageStarted = false;
     this.#isEndWritten = false;
+    this.#totalEndsMs = this.#wholeEndsMs;
+    this.#bound(this.#totalEndsMs);
+    if (this.#signal.aborted) this.#stop(this.#signal.reason);
   }
 
   /** Ends the latest phase. @returns the time of each phase, in milliseconds. */

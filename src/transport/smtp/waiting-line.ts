@@ -1,5 +1,6 @@
 interface Entry<W> {
   readonly waiter: W;
+  readonly isFirst: boolean;
   /** Time of the promise of a connection in use. `null` if it takes the first free one. */
   promisedAtMs: number | null;
 }
@@ -17,11 +18,11 @@ export class WaitingLine<W> {
     return this.#entries.length - this.#promised().length;
   }
 
-  /** @param isFirst whether it goes before all others. */
+  /** @param isFirst whether it goes before all others, but those that went first already. */
   add(waiter: W, isFirst: boolean): void {
-    const entry = { waiter, promisedAtMs: null };
-    if (isFirst) this.#entries.unshift(entry);
-    else this.#entries.push(entry);
+    const next = isFirst ? this.#entries.findIndex((entry) => !entry.isFirst) : -1;
+    const index = next < 0 ? this.#entries.length : next;
+    this.#entries.splice(index, 0, { waiter, isFirst, promisedAtMs: null });
   }
 
   remove(waiter: W): void {

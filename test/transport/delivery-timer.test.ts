@@ -1,0 +1,35 @@
+import { expect, test } from "bun:test";
+import { DeliveryTimeout, DeliveryTimer } from "../../src/transport/smtp/delivery-timer.ts";
+
+const LIMITS = { stepTimeoutMs: 50, totalTimeoutMs: 200, finalReplyTimeoutMs: 5_000 };
+
+/** Returns the reason for which a timer stops, and how long that takes, after it was used. */
+async function stopOf(use: (timer: DeliveryTimer) => void, signal = new AbortController().signal) {
+  const startMs = performance.now();
+  using timer = new DeliveryTimer(LIMITS, signal);
+  use(timer);
+  const reason = await new Promise((resolve) => timer.onStop(resolve));
+  return { reason, elapsedMs: performance.now() - startMs };
+}
+
+test.each([
+  ["a phase", (timer: DeliveryTimer) => timer.enter("greeting")],
+  ["the end of a message", (timer: DeliveryTimer) => timer.endMessage()],
+])("a restart after %s leaves the bound of the whole delivery", async (_, use) => {
+  const { reason, elapsedMs } = await stopOf((timer) => {
+    use(timer);
+    timer.restart();
+  });
+  expect(reason).toBeInstanceOf(DeliveryTimeout);
+  expect(elapsedMs).toBeWithin(LIMITS.totalTimeoutMs - 2, LIMITS.finalReplyTimeoutMs / 2);
+});
+
+test("a restart stops for an abort that arrived during the message", async () => {
+  const abort = new AbortController();
+  const { reason } = await stopOf((timer) => {
+    timer.startMessage();
+    abort.abort("canceled");
+    timer.restart();
+  }, abort.signal);
+  expect(reason).toBe("canceled");
+});

@@ -11,6 +11,8 @@ const NAMESPACE = "OBJECT";
 const NAME = "sealpost";
 const log = getLogger(["sealpost", "entry"]);
 const RETRY_SECONDS = 2;
+/** The one `GET` that changes something: it uses the code of a provider. */
+const SIGN_IN = "/oauth/callback";
 /** More than any route takes. */
 const MAX_BODY_BYTES = 16 * 1_048_576;
 /** Methods whose requests need no password hash. */
@@ -52,9 +54,10 @@ export const FRONT = {
 /** Reads change nothing, so one that the object lost, as in a deployment, is repeated by the next object. */
 async function read(namespace: Namespace, request: Request): Promise<Response> {
   const call = () => namespace.getByName(NAME).fetch(request);
+  const isRepeatable = request.body === null && new URL(request.url).pathname !== SIGN_IN;
   try {
     return await call().catch((error) => {
-      if (request.body !== null || isRejectedCall(error)) throw error;
+      if (!isRepeatable || isRejectedCall(error)) throw error;
       return call();
     });
   } catch (cause) {

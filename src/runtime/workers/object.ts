@@ -76,14 +76,14 @@ export class Sealpost extends DurableObject implements Served {
   }
 
   /**
-   * Starts the instance unless it has started. Meanwhile the object receives nothing else. Requests that waited for a start
+   * Starts the instance unless it has started. During the first start the object receives nothing else. Requests that waited for a start
    * that failed fail with it: if each of them started the instance again, the last would wait for all.
    */
   async #start(instance: WorkerInstance): Promise<void> {
     if (this.#started === instance) return;
     if (this.#failure !== null && Math.abs(Date.now() - this.#failure.at) < REPEAT_MS)
       throw this.#failure.error;
-    const failed = await this.ctx.blockConcurrencyWhile(async () => {
+    const start = async () => {
       try {
         if (this.#started === instance) return null;
         if (
@@ -100,7 +100,9 @@ export class Sealpost extends DurableObject implements Served {
         // Thrown in here, it would end the object, and the response would not show it.
         return { error, at: Date.now() };
       }
-    });
+    };
+    // After a restore, calls of the instance before are still under way, and their timers have to fire.
+    const failed = await (this.#started === null ? this.ctx.blockConcurrencyWhile(start) : start());
     this.#failure = failed;
     if (failed !== null) throw failed.error;
   }
@@ -131,13 +133,19 @@ export class Sealpost extends DurableObject implements Served {
     this.#alarmAt = Number.POSITIVE_INFINITY;
     // The platform gives up an alarm that fails seven times, so none may fail. If it ends the object, another one follows.
     if (this.#started === null) await this.#setAlarm(Date.now() + AFTER_FAILURE_MS);
-    const work = this.#run(WORK_MS, (instance) => this.#work(instance)).then(
+    const started = Promise.withResolvers<void>();
+    const work = this.#run(WORK_MS, (instance) => {
+      started.resolve();
+      return this.#work(instance);
+    }).then(
       () => false,
       (error) => {
         log.error("The work of an alarm failed: {error}", { error });
         return true;
       },
     );
+    // A timer that came due while the object starts would hold up every timer of the start.
+    await Promise.race([started.promise, work]);
     const failed = await within(ALARM_MS, work, false);
     // Without an instance, nothing knows when its plugins have work.
     if (failed) await this.#setAlarm(Date.now() + AFTER_FAILURE_MS);

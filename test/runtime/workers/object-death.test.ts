@@ -19,7 +19,8 @@ setDefaultTimeout(TEST_MS);
 /** The object's alarm is at most two seconds away while it sends. */
 const SOON_MS = 6_000;
 
-const bundle = await builtWorker(new URL("fixtures/failing-object.ts", import.meta.url).pathname);
+const FAILING_ENTRY = new URL("fixtures/failing-object.ts", import.meta.url).pathname;
+const bundle = await builtWorker(FAILING_ENTRY);
 const bindings = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
 const start = (folder: string, more: Partial<ServeWorkerOptions> = {}) =>
   serveWorker({ bundle, bindings, services: { ...OBJECTS, durableObjectsPersist: folder }, ...more });
@@ -221,6 +222,24 @@ test("requests that arrive while the object fails to start all fail with it", as
   expect(await Promise.all(requests)).toEqual(Array.from(requests, () => 902));
   expect(lines.join()).toContain("Plugin unstartable did not start: planted");
   expect(lines.join()).not.toContain("blockConcurrencyWhile");
+});
+
+test("an alarm starts an instance whose plugin takes longer than the alarm waits for its work", async () => {
+  using folder = temporaryFolder();
+  const lines: string[] = [];
+  const starting = Promise.withResolvers<void>();
+  const config = new URL("fixtures/slow-start-config.ts", import.meta.url).pathname;
+  await using worker = await start(folder.path, {
+    bundle: await builtWorker(FAILING_ENTRY, "smtp", config),
+    onLine(line) {
+      lines.push(line);
+      if (line.includes("slow is starting")) starting.resolve();
+    },
+  });
+  await fetch(new URL("/doors/alarm", worker.url));
+  await starting.promise;
+  expect((await fetch(new URL("/readyz", worker.url))).status).toBe(200);
+  expect(lines.filter((line) => line.includes("slow is starting"))).toHaveLength(1);
 });
 
 test("a read whose object ends meanwhile gets its response from the next object", async () => {

@@ -149,8 +149,10 @@ export interface Services
   readonly doctor: Doctor;
   /** Re-encrypts every secret with the first key. */
   rekey(): Promise<RekeyResult>;
-  /** Voids outstanding admin tokens and codes in this process, and in every one that starts later. */
+  /** Voids outstanding admin tokens and codes in every process that starts later. */
   renewTokens(actor: AuditActor): Promise<void>;
+  /** Has such a renewal take effect in this process as well. */
+  reloadSecrets(): Promise<void>;
   /**
    * Runs once a day: checks when certificates expire, uses idle refresh tokens, and deletes rows past their retention,
    * last, because that may not end in the time of an invocation.
@@ -218,7 +220,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     drain,
     settled: () => background.drain(),
     rekey: () => rekey(shared),
-    renewTokens: secrets.renewTokens,
+    ...renewalOf(secrets),
     async work(signal, deliveriesAborted) {
       if (!isSource(wake)) return;
       await Promise.all([createWorker().run(wake, { signal, deliveriesAborted }), plugins.work.run(signal)]);
@@ -275,6 +277,10 @@ function boundsOf({ signal, endsMs, maxConcurrent }: DrainBudget): DrainBounds {
     timeLeftMs: () => endsMs - performance.now(),
     isSequential: maxConcurrent !== undefined,
   };
+}
+
+function renewalOf({ renewTokens, reload: reloadSecrets }: InstanceSecrets) {
+  return { renewTokens, reloadSecrets };
 }
 
 /** Creates what decides on changes of where mail of plugins goes. @param registry is created later. */

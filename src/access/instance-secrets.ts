@@ -42,10 +42,12 @@ export interface InstanceSecrets {
   /** Returns the random secret of this name, and creates it on first use. Ask again for each use: it may be renewed. */
   secret(name: string, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Replaces the token secret and the keys of code hashes: outstanding admin tokens and codes are void in this process,
-   * and in every one that starts later. PIN hashes keep their key.
+   * Deletes the token secret and the keys of code hashes: outstanding admin tokens and codes are void in every process that
+   * starts later, and in this one after {@link reload}. PIN hashes keep their key.
    */
   renewTokens(actor: AuditActor): Promise<void>;
+  /** Reads the secrets again, and creates those that were deleted. */
+  reload(): Promise<void>;
   /** @throws if the database is unavailable or the keys do not decrypt its values. */
   checkKeys(): Promise<void>;
   /** HMAC-SHA-256, to sign and verify admin tokens. */
@@ -108,6 +110,9 @@ export function createInstanceSecrets(deps: InstanceSecretsDeps): InstanceSecret
         repository.removeAll(CODE_KEYS),
         audit.insert(auditEntry(actor, platform.now(), { success: true, fields: "tokens" })),
       ]);
+    },
+
+    async reload() {
       const [rows] = await database.read.batch([repository.select()]);
       stored.load(rows);
       await loadKeys();

@@ -2,7 +2,7 @@ import { createBackupSource, createRestoreTarget } from "../../access/moves.ts";
 import { createOperators, type IncomingCall } from "../../access/operators.ts";
 import type { SealpostApp } from "../../app.ts";
 import type { Database } from "../../contracts/database.ts";
-import { auditEntry } from "../../domain/audit.ts";
+import { type AuditActor, auditEntry } from "../../domain/audit.ts";
 import { canonicalIp } from "../../domain/network.ts";
 import { formatOwner, OWNER_HEADER, SIGNED_HEADERS } from "../../domain/operator-call.ts";
 import { SealpostError } from "../../errors.ts";
@@ -26,7 +26,7 @@ const MAX_PATH_CHARACTERS = 200;
 
 /** The instance that an operator uses, and its database. */
 interface OperatorDoorDeps {
-  readonly services: Pick<Services, "rekey" | "renewTokens" | "admins">;
+  readonly services: Pick<Services, "rekey" | "renewTokens" | "reloadSecrets" | "admins">;
   operatorApp(operator: Operator): Pick<SealpostApp, "fetch">;
   readonly database: Database;
   readonly keyring: Keyring;
@@ -83,7 +83,8 @@ export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) =
 
   function tasksOf(operator: Operator) {
     const { database, keyring, services, restart } = deps;
-    const { rekey, renewTokens } = services;
+    const { rekey } = services;
+    const renewTokens = (actor: AuditActor) => renewIn(services, actor);
     const { migrations, sealed, dueTimes } = deps.plugins;
     const audit = createAuditRepository(database);
     const backup = createBackupSource({
@@ -113,6 +114,12 @@ export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) =
       return rejected(error);
     }
   };
+}
+
+/** Renews the tokens of an instance that goes on. */
+async function renewIn(services: OperatorDoorDeps["services"], actor: AuditActor): Promise<void> {
+  await services.renewTokens(actor);
+  await services.reloadSecrets();
 }
 
 /** @throws any error that is not for the caller. */

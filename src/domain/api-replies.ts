@@ -14,14 +14,13 @@ const USERNAME = { parameter: "username", value: null } as const;
 const GRAPH: readonly ApiReply[] = [
   {
     codes: [401],
+    // InvalidAuthenticationToken.
     code: "auth_rejected",
-    sign: "401 InvalidAuthenticationToken",
     hint: "graph_token_scope",
   },
   {
     words: /^ErrorSendAsDenied\b/,
     code: "sender_rejected",
-    sign: "ErrorSendAsDenied",
     hint: "graph_send_as",
     remedy: OWN_ADDRESS,
   },
@@ -29,14 +28,12 @@ const GRAPH: readonly ApiReply[] = [
     words:
       /^(MailboxNot(EnabledForRESTAPI|SupportedForRESTAPI)|ResourceNotFound|Request_ResourceNotFound|ErrorInvalidUser|ErrorNonExistentMailbox)\b/,
     code: "sender_rejected",
-    sign: "MailboxNotEnabledForRESTAPI",
     hint: "graph_no_mailbox",
     remedy: USERNAME,
   },
   {
     words: /^(ErrorMessageSubmissionBlocked|ErrorAccountSuspend|ErrorQuotaExceeded)\b/,
     code: "sender_rejected",
-    sign: "ErrorMessageSubmissionBlocked",
     hint: "graph_blocked",
   },
   { words: /^Error(Exceeded(Hourly)?Message|ExceededMaxRecipient)Limit\b/, code: "rate_limited" },
@@ -54,8 +51,8 @@ const GRAPH: readonly ApiReply[] = [
   },
   {
     codes: [403],
+    // ErrorAccessDenied.
     code: "sender_rejected",
-    sign: "403 ErrorAccessDenied",
     hint: "graph_permission",
   },
   // The mailbox is part of the URL.
@@ -70,13 +67,11 @@ const SES: readonly ApiReply[] = [
   {
     words: /^(RequestExpired|RequestTimeTooSkewed)\b|\bsignature (expired|not yet current)\b/i,
     code: "auth_rejected",
-    sign: "Signature expired",
     hint: "aws_time",
   },
   {
     words: /^(SignatureDoesNotMatch|InvalidSignature(Exception)?|IncompleteSignature(Exception)?)\b/,
     code: "auth_rejected",
-    sign: "SignatureDoesNotMatch",
     hint: "aws_secret",
     remedy: PASSWORD,
   },
@@ -84,27 +79,23 @@ const SES: readonly ApiReply[] = [
     words:
       /^(InvalidClientTokenId|UnrecognizedClient(Exception)?|InvalidAccessKeyId|MissingAuthenticationToken(Exception)?|ExpiredToken(Exception)?)\b/,
     code: "auth_rejected",
-    sign: "UnrecognizedClientException",
     hint: "aws_key_unknown",
     remedy: USERNAME,
   },
   {
     words: /^AccessDenied(Exception)?\b/,
     code: "sender_rejected",
-    sign: "AccessDeniedException",
     hint: "aws_permission",
   },
   {
     words: /^(MailFromDomainNotVerified(Exception)?\b|MessageRejected\b.*\bnot verified\b)/,
     code: "sender_rejected",
-    sign: "MessageRejected: Email address is not verified",
     hint: "ses_unverified",
     remedy: OWN_ADDRESS,
   },
   {
     words: /^(AccountSuspended|SendingPaused|AccountSendingPaused)(Exception)?\b/,
     code: "sender_rejected",
-    sign: "SendingPausedException",
     hint: "ses_paused",
   },
   { words: /^(TooManyRequests|LimitExceeded|Throttling)(Exception)?\b/, code: "rate_limited" },

@@ -10,7 +10,7 @@ export interface ReplyPattern {
   readonly isTemporary?: boolean;
   /** Matches subject and detail of the enhanced status code (RFC 3463 3), such as `7.1`. `0.0` if the reply has none. */
   readonly enhanced?: RegExp;
-  /** Matches the text of the reply, with its lines joined by spaces. */
+  /** Matches the text of the reply, with its lines joined by spaces and each address and URL as `@`. */
   readonly words?: RegExp;
 }
 
@@ -35,15 +35,18 @@ export interface KnownHint {
   readonly remedy: Remedy | null;
 }
 
+/** Addresses, and URLs other than those of lists of IP addresses: their words say nothing about the reason. */
+const ADDRESSES = /\S{0,99}@\S*|http(?!\S*spam)\S*/gi;
+
 /** Whether a reply matches a pattern. */
 export function matchesReply(pattern: ReplyPattern, phase: Phase, reply: SmtpReply): boolean {
   const { phases, codes, isTemporary, enhanced, words } = pattern;
   return (
     (phases?.includes(phase) ?? true) &&
     (codes?.includes(reply.code) ?? true) &&
-    (isTemporary === undefined || isTemporary === reply.code < 500) &&
+    isTemporary !== reply.code >= 500 &&
     (enhanced?.test(subjectAndDetail(reply)) ?? true) &&
-    (words?.test(reply.text) ?? true)
+    (words?.test(reply.text.replace(ADDRESSES, "@")) ?? true)
   );
 }
 

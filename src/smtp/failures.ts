@@ -1,6 +1,6 @@
 import { type Failure, type FailureCode, notSent, type Phase, type SmtpReply } from "../domain/delivery.ts";
 import { matchesReply, type ReplyPattern } from "../domain/known-reply.ts";
-import { knownCode } from "./provider-replies.ts";
+import { KNOWN_REPLIES } from "./provider-replies.ts";
 
 /** The session in which a command was rejected. */
 export interface RejectionContext {
@@ -11,7 +11,7 @@ export interface RejectionContext {
 }
 
 interface Rule extends ReplyPattern, Partial<RejectionContext> {
-  readonly code: FailureCode;
+  readonly code?: FailureCode;
 }
 
 const OPENING = ["greeting", "ehlo"] as const;
@@ -19,22 +19,27 @@ const TRANSACTION = ["sender", "recipient", "data"] as const;
 const ADDRESSED = ["recipient", "data"] as const;
 const AFTER_TLS = { codes: [421], phases: OPENING, isTls: true } as const;
 
-const TLS_WORDS = /\b(start)?tls\b|\bssl\b|\bencrypt/i;
-const LOGIN_WORDS = /\bauth|\blog(ged)? ?in\b|\blogin\b|\bsign(ed)? in\b|\bcredentials?\b|\bpassword\b/i;
+const TLS_WORDS = /tls\b|\b(ssl\b|encrypt)/i;
+const LOGIN_WORDS = /\b(auth|(log|sign)(g?ed)? ?in\b|credential|password)/i;
 /** Denied relaying, as Postfix, Exim, Sendmail, Exchange, Google's relay and qmail (`rcpthosts`) word it. */
 export const RELAY_WORDS =
-  /\brelay(ing)?\b(?![.-]\w).{0,99}\b(denied|rejected|refused|prohibited|disallowed|not (permitted|allowed|enabled))|\b(no|not|cannot|unable|don't) (an? |open |to |permitted |allowed |authori[sz]ed )*relay|\bcredentials for relay\b|\ballowed rcpthosts\b/i;
+  /\brelay(ing)?\b(?![.@-]\w).{0,99}\b(denied|rejected|refused|prohibited|disallowed|not (permitted|allowed|enabled))|\b(no|not|cannot|unable|don't) (an? |open |to |permitted |allowed |authori[sz]ed )*relay|\bcredentials for relay|\ballowed rcpthosts/i;
 /** A demand for a login. */
 const LOGIN_WANTED =
-  /\b(auth\w*|log-?in|anmeldung)( command)?( is| ist)? (first|need|requi|erforderlich)|\b(requires?|needs?|must|please|without)( [\w-]+){0,3} (auth\b|authentic|log(ged)?[ -]?in\b)|(?<!(domain|sender|mail|message)( is| was)? )\bnot (authenticated|logged in)|\banonymous (client|user|access)/i;
+  /\b(auth\w*|log-?in|anmeldung)( command)?( ist?)? (first|need|requi|erforderlich)|\b(requires?|needs?|must|please|without)( [\w-]+){0,3} (auth\b|authentic|log(ged)?[ -]?in\b)|(?<!(domain|sender|mail|message)( is| was)? )\bnot (authenticated|logged in)|\banonymous (client|user|access)/i;
 /** A demand for TLS: its name, and a word for a need. */
 const TLS_WANTED =
-  /^(?=.*(tls\b|\bssl\b|\bencryption\b|\b(encrypted|secure) (conn|sess))).*\b(requi[rs]|need|must|first|use\b|issue|without|disallowed|erforderlich)/i;
+  /^(?=.*(tls\b|\b(ssl|encryption|(encrypted|secure) (conn|sess)))).*\b(requi[rs]|need|must|first|use\b|issue|without|disallowed|erforderlich)/i;
 /** Commands that came too early, or several at a time (RFC 2920). */
-const OUT_OF_STEP = /\bsynchroni[sz]ation\b|\bpipelining\b/i;
-const SIZE_WORDS = /\bsize\b|\btoo (big|large|long)\b/i;
+const OUT_OF_STEP = /\bsynchroni|\bpipelining/i;
+const SIZE_WORDS = /\b(size|too (big|large|long))\b/i;
+/** A recipient who does not exist or chooses senders, whatever else the reply says. */
+const RECIPIENT_WORDS =
+  /^(?!.*sender [av]).*\b((no such|unknown) (user|recipient)|(user|recipient)( @)? unknown|this (list|group)|members|recipient requires)\b/i;
+/** The content of the message, also where the code is of the session. */
+const CONTENT_WORDS = /\b(attachment|header|body|bare|line )/i;
 /** A recipient who does not exist, or whose mailbox is full. */
-const MAILBOX_WORDS = /\b(recipient|mailbox|no such|unknown user|user unknown|not (found|exist))/i;
+const MAILBOX_WORDS = /\b(recipient|mailbox|user|account|address|no such|not (found|exist))\b/i;
 
 /** Enhanced codes of denied relaying: none, policy (RFC 3463 X.7.0, X.7.1), Exchange Online's X.4.1. */
 const RELAYING = /^(0\.0|7\.[01]|4\.1)$/;
@@ -44,32 +49,32 @@ const BUSY = /^(3\.2|7\.\d+)$/;
 
 /**
  * Maps reply codes to failure codes. The first match wins: first codes and enhanced codes with one meaning in every phase,
- * then the provider table (`provider-replies.ts`), then {@link AFTER_WORDS}.
+ * and words that name the recipient; then the provider table (`provider-replies.ts`), then {@link AFTER_WORDS}.
  */
 const BEFORE_WORDS: readonly Rule[] = [
   // Postfix 3.7, src/smtpd/smtpd.c (smtpd_tls_req_ccert): it checks the client's certificate after the handshake.
-  { ...AFTER_TLS, words: /\bno client certificate presented/i, code: "cert_required" },
-  { ...AFTER_TLS, words: /\bclient certificate not trusted/i, code: "cert_rejected" },
+  { ...AFTER_TLS, words: /\bno client certificate/i, code: "cert_required" },
+  { ...AFTER_TLS, words: /\bcertificate not trusted/i, code: "cert_rejected" },
   // RFC 5321 3.8: the server closes the connection, whatever the command.
   { codes: [421], code: "rate_limited" },
   // RFC 4954 6: the mechanism works only after the user has set a new password.
   { codes: [432], phases: ["auth"], enhanced: /^7\.12$/, code: "auth_rejected" },
   // Microsoft 365 sends it for too many connections, at AUTH and after DATA.
   { codes: [432], code: "rate_limited" },
+  // RFC 3463 X.4.5, "mail system congestion". Providers send it to accounts over their limit.
+  { enhanced: /^4\.5$/, code: "rate_limited" },
+  // RFC 3207 4: TLS is offered, but temporarily not available.
+  { codes: [454], phases: ["starttls"], code: "tls_unavailable" },
+  { phases: ["starttls"], code: "tls_not_offered" },
   // RFC 4954 6: 538 and X.7.11. RFC 5248 (IANA's registry): X.7.10, "encryption needed".
   { codes: [538], code: "tls_required" },
-  { enhanced: /^7\.1[01]$/, phases: [...OPENING, "auth", ...TRANSACTION], code: "tls_required" },
+  { enhanced: /^7\.1[01]$/, code: "tls_required" },
   // 530 stands for STARTTLS in RFC 3207 4 and for AUTH in RFC 4954 6. Many servers add X.7.0 to both.
   { codes: [530], words: TLS_WORDS, isTls: false, code: "tls_required" },
   { codes: [530], words: LOGIN_WORDS, code: "auth_required" },
   { codes: [530], words: TLS_WORDS, code: "tls_required" },
   { codes: [530], isTls: false, code: "tls_required" },
   { codes: [530], code: "auth_required" },
-  // RFC 3463 X.4.5, "mail system congestion". Providers send it to accounts over their limit.
-  { enhanced: /^4\.5$/, code: "rate_limited" },
-  // RFC 3207 4: TLS is offered, but temporarily not available.
-  { codes: [454], phases: ["starttls"], code: "tls_unavailable" },
-  { phases: ["starttls"], code: "tls_not_offered" },
   // The sender: X.1.7 and X.1.8 (RFC 3463), X.7.27 (RFC 7505 4.2), X.7.20 to X.7.24 and X.7.26 (RFC 7372 3).
   { phases: TRANSACTION, enhanced: /^(1\.[78]|7\.2[0-467])$/, code: "sender_rejected" },
   // RFC 7372 3.3: the client has no valid reverse DNS name.
@@ -87,6 +92,7 @@ const BEFORE_WORDS: readonly Rule[] = [
   },
   // RFC 3463 X.3.4 too big for the system, X.2.3 too long for the mailbox.
   { phases: TRANSACTION, enhanced: /^(3\.4|2\.3)$/, code: "too_large" },
+  { phases: ADDRESSED, words: RECIPIENT_WORDS, code: "recipient_rejected" },
   // RFC 3463 X.1.1 to X.1.3 and X.1.6, RFC 7505 4.1 (X.1.10): this mailbox does not exist.
   { phases: ADDRESSED, enhanced: /^1\.([1236]|10)$/, code: "recipient_rejected" },
 ];
@@ -96,6 +102,8 @@ const AFTER_WORDS: readonly Rule[] = [
   // Temporary, so a limit.
   { phases: OPENING, isTemporary: true, enhanced: BUSY, code: "rate_limited" },
   { phases: OPENING, code: "refused" },
+  { codes: [552], words: SIZE_WORDS, code: "too_large" },
+  { phases: ["data"], isTemporary: false, words: CONTENT_WORDS, code: "content_rejected" },
   { words: TLS_WANTED, isTls: false, code: "tls_required" },
   // RFC 4954 4 and 6: the server rejects the mechanism, not the credentials.
   { phases: ["auth"], codes: [500, 502, 504, 534], code: "auth_not_offered" },
@@ -103,11 +111,11 @@ const AFTER_WORDS: readonly Rule[] = [
   { enhanced: RELAYING, words: RELAY_WORDS, hasLogin: false, code: "auth_required" },
   { words: LOGIN_WANTED, code: "auth_required" },
   { phases: ADDRESSED, enhanced: RELAYING, words: RELAY_WORDS, code: "recipient_rejected" },
-  { words: TLS_WANTED, code: "tls_required" },
+  // Under TLS, RCPT and the message are rejected for their own sake.
+  { phases: ["sender"], words: TLS_WANTED, code: "tls_required" },
   // RFC 4954 6: these codes reject a login.
   { codes: [534, 535], code: "auth_required" },
   { words: OUT_OF_STEP, code: "protocol" },
-  { codes: [552], words: SIZE_WORDS, code: "too_large" },
   // RFC 5321 4.2.3: 550 is about a mailbox, so its words win over a code of system, network or protocol, such as Exchange
   // Online's X.4.1 for a recipient that it does not know.
   {
@@ -117,6 +125,9 @@ const AFTER_WORDS: readonly Rule[] = [
     words: MAILBOX_WORDS,
     code: "recipient_rejected",
   },
+  // At RCPT, Postfix rejects an address with 504, Gmail with 555 5.5.2.
+  { phases: ["recipient"], codes: [555], enhanced: /^5\.2$/, code: "recipient_rejected" },
+  { phases: ["recipient"], isTemporary: false, words: MAILBOX_WORDS, code: "recipient_rejected" },
   // RFC 5321 4.2.3 and 4.1.1.11, RFC 3463 X.5.0 to X.5.2 and X.5.5: a command or its parameters, not their content.
   { codes: [455, 500, 502, 503, 504, 555], code: "protocol" },
   { enhanced: /^5\.[0125]$/, code: "protocol" },
@@ -127,7 +138,9 @@ const AFTER_WORDS: readonly Rule[] = [
   { isTemporary: true, enhanced: BUSY, code: "rate_limited" },
   // RFC 3463: X.3.x and X.4.x concern mail system and network, not sender, recipient or content.
   { phases: ["sender"], isTemporary: true, enhanced: /^[34]/, code: "rate_limited" },
-  { isTemporary: false, enhanced: /^[34]/, code: "refused" },
+  // X.3.0, X.4.0 and X.4.1 say little: filters reject a recipient or a message with them. X.4.4: no route to the domain.
+  { isTemporary: false, enhanced: /^[34]/, words: /error|hop/i, code: "refused" },
+  { isTemporary: false, enhanced: /^(3\.[^0]|4\.[^014])/, code: "refused" },
   // RFC 7504 3: the host accepts no mail.
   { codes: [521], enhanced: /^[^12]/, code: "refused" },
   // RFC 5321 4.2.3, "insufficient system storage", and RFC 3463 X.2.2 for the mailbox of the sender.
@@ -139,33 +152,23 @@ const AFTER_WORDS: readonly Rule[] = [
   { enhanced: /^(1\.\d+|2\.[124])$/, code: "recipient_rejected" },
   // RFC 5321 4.2.1: a temporary rejection does not mean that the content is at fault.
   { isTemporary: true, code: "rate_limited" },
-  { code: "content_rejected" },
 ];
+
+/** Otherwise, the content is rejected. */
+const RULES: readonly Rule[] = [...BEFORE_WORDS, ...KNOWN_REPLIES, ...AFTER_WORDS];
 
 /**
  * Returns the failure for a 4xx or 5xx reply. The first digit alone decides `retryable` (RFC 5321 4.2.1), even if the
  * enhanced code or the text contradicts it. Text chooses a code or hint only.
  * @param phase the phase of the rejected command.
  */
-export function rejection(phase: Phase, reply: SmtpReply, context: RejectionContext): Failure {
-  const code =
-    ruleCode(BEFORE_WORDS, phase, reply, context) ??
-    knownCode(phase, reply) ??
-    ruleCode(AFTER_WORDS, phase, reply, context) ??
-    "protocol";
-  return notSent(phase, code, reply);
-}
-
-function ruleCode(
-  rules: readonly Rule[],
-  phase: Phase,
-  reply: SmtpReply,
-  { isTls, hasLogin }: RejectionContext,
-): FailureCode | undefined {
-  return rules.find(
-    (rule) =>
-      matchesReply(rule, phase, reply) &&
-      (rule.isTls === undefined || rule.isTls === isTls) &&
-      (rule.hasLogin === undefined || rule.hasLogin === hasLogin),
-  )?.code;
+export function rejection(phase: Phase, reply: SmtpReply, { isTls, hasLogin }: RejectionContext): Failure {
+  const rule = RULES.find(
+    (row) =>
+      row.code &&
+      matchesReply(row, phase, reply) &&
+      (row.isTls ?? isTls) === isTls &&
+      (row.hasLogin ?? hasLogin) === hasLogin,
+  );
+  return notSent(phase, rule?.code ?? "content_rejected", reply);
 }

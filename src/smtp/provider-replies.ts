@@ -5,7 +5,6 @@ import {
   type KnownHint,
   type KnownReply,
   LIMITED,
-  matchesReply,
   OWN_ADDRESS,
   REFUSED,
   SENDER,
@@ -22,12 +21,13 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   ...PROVIDER_REPLIES,
   // cPanel, "Max hourly emails per domain".
   { ...LIMITED, words: /\bexceeded the max (emails|defers)/i, hint: "daily_limit" },
-  // Limits of the sending account, as relays and policy services word them. X.1.x and X.2.x concern a mailbox.
+  // Limits of the sending account, as relays and policy services word them, not of a message or a recipient. X.1.x and X.2.x
+  // concern a mailbox.
   {
     ...TRANSACTION,
     enhanced: /^(?![12]\.)/,
     words:
-      /\b(daily|hourly|monthly|sender|sending|outgoing|rate|per (hour|day)|exceeded your|rejection)\b.{0,30}\b(limit|quota)|\btoo many (messages|e?-?mails|recipients)/i,
+      /^(?!.*\b(size|scor|spam|(mail|in)box|recipient has|receiving)).*(\b(daily|hourly|monthly|sender|sending|outgoing|rate|per (hour|day)|exceeded your|rejection)\b.{0,30}\b(limit|quota)|\btoo many (message|e?-?mail|recipient))/i,
     code: "rate_limited",
   },
 
@@ -35,14 +35,14 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   {
     ...AUTH,
     codes: [503],
-    words: /\bauthentication not enabled|\bAUTH command used when not advertised/i,
+    words: /\bauthentication not enabled|\bAUTH command used when not/i,
     code: "auth_not_offered",
   },
   // Cyrus SASL, lib/common.c: the text of SASL_NOMECH, and of SASL_FAIL, which occurs if saslauthd is not running.
   {
     ...AUTH,
     codes: [535],
-    words: /\bauthentication failed: no mechanism available/i,
+    words: /\bno mechanism available/i,
     code: "auth_rejected",
     hint: "mechanism_unverifiable",
     remedy: { parameter: "auth_mechanism", value: "plain" },
@@ -50,7 +50,7 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   {
     ...AUTH,
     codes: [535],
-    words: /\bauthentication failed: generic failure/i,
+    words: /\bgeneric failure/i,
     code: "auth_rejected",
     hint: "login_service_down",
   },
@@ -67,7 +67,7 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
     words: /\b(helo|ehlo)( command| name)? rejected\b|\b(invalid|bad) (helo|ehlo)\b/i,
     hint: "ehlo_name",
   },
-  { ...REFUSED, words: /\bclient host rejected\b|\bclient host \[[^\]]*\] blocked\b/i, hint: "this_host" },
+  { ...REFUSED, words: /\bclient host (rejected|\[\S+ blocked)/i, hint: "this_host" },
   // A list of IP addresses. After DATA, it may be the content that is listed.
   {
     phases: ["sender", "recipient"],
@@ -82,7 +82,7 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   {
     ...SENDER,
     words:
-      /^(?!.*\b(to|by) (the |this )?(recipient|list|group|mailbox)).*(sender verify|\bsender( address| domain)?( is| was)? (not (allow|permit|author|accept|verif)|reject|denied|refused|invalid|unknown|unauth|does not|must )|\b(unauthori[sz]ed|invalid|unknown|bad|no|local|domain of|required for) sender\b|\bfrom (header|address) (is |does )?not\b|\bmail from (address must|must|\S+@\S+ reject)|\bnot (allow|permitt|authori[sz])ed to (use this sender|send( \S+){0,2} (as|from)\b)|relaying disallowed as)/i,
+      /^(?!.*\b(to|by) (the |this )?(recipient|list|group|mailbox)).*(sender verify|\bsender( address| domain)?( is| was)? (not (allow|permit|author|accept|verif)|reject|denied|refused|invalid|unknown|unauth|does not|must )|\b(unauthori[sz]ed|invalid|unknown|bad|no|local|domain of|required for) sender\b|\bfrom (header|address) (is |does )?not\b|\bmail from ((address )?must|@ reject)|\bnot (allow|permitt|authori[sz])ed to (use this sender|send( \S+){0,2} (as|from)\b)|relaying disallowed as)/i,
   },
   // RFC 6647 4: greylisting. Postgrey, Exim and rspamd use this word.
   {
@@ -93,17 +93,12 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   },
   // Postfix 3.7, src/smtpd/smtpd.c (connection limits of anvil); Amazon SES; Exim 4.96, src/daemon.c.
   {
-    words: /\btoo many (concurrent )?(SMTP )?(connections|sessions)\b/i,
+    words: /\btoo many (\w+ ){0,2}(conn|sess)/i,
     code: "rate_limited",
     hint: "connection_limit",
     remedy: { parameter: "max_connections", value: null },
   },
 ];
-
-/** Returns the failure code of a known reply. `null` if the table has none. */
-export function knownCode(phase: Phase, reply: SmtpReply): FailureCode | null {
-  return KNOWN_REPLIES.find((known) => known.code && matchesReply(known, phase, reply))?.code ?? null;
-}
 
 /** Returns the hint for a known reply that led to this failure code, first of the provider. `null` if there is none. */
 export function knownHint(

@@ -5,6 +5,15 @@ import { hintFor } from "../../src/mail/hints/hint-for.ts";
 import { afterAttempt } from "../../src/mail/queue/after-attempt.ts";
 import { rejection } from "../../src/smtp/failures.ts";
 import { presentReply, ReplyReader } from "../../src/smtp/replies.ts";
+import {
+  LIMITS,
+  LOGIN_WORDS,
+  OUT_OF_STEP,
+  RELAY_REPLIES,
+  SENDER_WORDS,
+  SYSTEM,
+  TLS_REPLIES,
+} from "../fixtures/server-replies.ts";
 
 type Row = readonly [phase: Phase, reply: string];
 /** What a reply leads to, for each row: the code, the remedy, and whether queued mail waits or ends. */
@@ -26,132 +35,6 @@ const SEEN = {
   mechanisms: ["PLAIN", "LOGIN"],
 };
 
-const SENDER_WORDS = [
-  "553 5.7.1 app@example.org not allowed to send from this address",
-  "553 You are not allowed to send from this address",
-  "553 5.7.1 You are not allowed to send mail as app@example.org",
-  "550 5.7.1 You are not authorized to send as this user",
-  "550 5.7.1 User u is not permitted to send as other@example.org",
-  "551 5.7.1 Not authorised to send from this header address",
-  "550 5.7.1 You are not allowed to use this sender address",
-  "550 5.7.1 Sender not permitted to send as this user",
-  "550 5.7.1 Sender not permitted",
-  "550-Requested action not taken: mailbox unavailable\r\n550 Sender address is not allowed.",
-  "550 5.7.1 Unauthorized sender address",
-  "550 5.7.1 Refused by local policy. No sender authorization",
-  "554 5.7.1 Sender address not verified",
-  "550 5.7.1 Envelope sender not allowed for authenticated user",
-  "550 5.1.0 Sender Denied",
-  "550 5.1.0 <app@example.org> sender rejected",
-  "550 5.2.1 <app@example.org> sender rejected",
-  "550 Sender unknown",
-  "550 Invalid sender domain",
-  "550 not local sender over smtp",
-  "553 Relaying disallowed as app@example.org",
-  "553 Sender is not allowed to relay emails",
-  "553 mail from must equal authorized user",
-  "501 mail from address must be same as authorization user",
-  "554 5.7.1 Mail from app@example.org rejected for policy reasons",
-  "553 5.5.4 <app>: Domain name required for sender address app",
-  "550-Verification failed for <app@example.org>\r\n550-No Such User Here\r\n550 Sender verify failed",
-  "553 #5.1.8 Domain of sender address app@example.org does not exist",
-  "553 [5.1.8] No",
-  "553  5.1.8 No",
-  "553 5.1.8: No",
-  "553-Not taken\r\n553 5.1.8 No",
-  "553 sorry, your envelope sender is not for us (#5.1.8)",
-] as const;
-
-const LOGIN_WORDS = [
-  "550 5.7.3 Requested action aborted; user not authenticated",
-  "550 5.7.1 Client was not authenticated",
-  "550 5.7.1 Access denied. Not authenticated",
-  "550 You must be authenticated to use this server",
-  "550 5.7.1 You need to authenticate to use this service",
-  "451 4.7.1 You need to authenticate",
-  "503 Error: need EHLO and AUTH first !",
-  "503 AUTH first",
-  "503 5.5.4 Error: send AUTH command first.",
-  "503 5.5.1 Error: authentication required",
-  "503 This mail server requires authentication when attempting to send to a non-local e-mail address.",
-  "550 5.7.1 Authentication needed",
-  "550 5.7.0 Login first",
-  "553 5.7.1 You must log in first",
-  "550-5.7.1 Please authenticate\r\n550 before sending",
-  "550 Please turn on SMTP Authentication in your mail client",
-  "550 5.7.1 Anonymous clients do not have permission to send",
-  "550 5.7.1 Authentifizierung erforderlich",
-  "554 5.7.1 Authentification requise",
-  "535 Incorrect authentication data",
-] as const;
-
-const RELAY_REPLIES = [
-  "550 No relaying allowed",
-  "554 no relay for you",
-  "550 not a relay host",
-  "554 Relay rejected for policy reasons.",
-  "550 relay for ann@example.net denied",
-  "550 5.7.1 Relaying to <ann@example.net> prohibited by administrator",
-  "550 5.7.1 Unable to relay for ann@example.net",
-  "550-You are not authorized to relay through this server\r\n550 without permission.",
-  "550 5.7.1 Relaying not enabled",
-  "550 5.4.1 Relay access denied",
-  "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)",
-  "473 ann@example.net relaying prohibited.",
-] as const;
-
-const TLS_REPLIES = [
-  "550 5.7.1 SSL/TLS connection needed",
-  "550 5.7.1 requires TLS",
-  "550 5.7.0 This server requires an encrypted connection",
-  "554 5.7.0 Encryption needed, use TLS",
-  "503 5.5.1 STARTTLS first",
-  "451 5.7.0 TLS connection required",
-  "554 5.7.1 Nur mit TLS: STARTTLS erforderlich",
-] as const;
-
-const OUT_OF_STEP = [
-  "500 5.5.1 Invalid command: Pipelining not supported",
-  "503 5.5.1 Error: need MAIL command",
-  "503 5.5.1 Error: need RCPT command",
-  "503 Bad sequence of commands",
-  "502 5.5.1 Command not implemented",
-  "500 5.5.2 Error: bad syntax",
-  "504 Command parameter not implemented",
-  "555 5.5.4 Unsupported option: SIZE=100",
-  "554 SMTP synchronization error",
-  "554 5.5.0 Error: SMTP protocol synchronization",
-  "550 5.5.1 Protocol error",
-  "554 5.5.1 Error: no valid recipients",
-] as const;
-
-const SYSTEM = [
-  "554 5.3.0 Error: internal, contact postmaster",
-  "550 5.3.1 Mail system full",
-  "554 5.3.2 System not accepting network messages",
-  "521 5.3.2 server does not accept mail",
-  "521 This host does not accept mail",
-  "554 5.3.5 Local configuration error",
-  "554 5.4.0 Too many hops",
-  "554 5.4.6 Routing loop",
-  "550 5.4.3 Directory server failure",
-] as const;
-
-const LIMITS = [
-  "554 5.7.1 Daily sending quota exceeded",
-  "550 5.7.1 Message rate limit exceeded for your account",
-  "550 Hourly limit exceeded",
-  "552 5.7.1 Too many messages today",
-  "552 Too many mails from this account",
-  "550 5.7.1 You have exceeded your quota",
-  "554 5.7.1 <ann@example.net>: Recipient address rejected: Policy Rejection- Quota Exceeded.",
-  "554 5.7.1 <x>: Sender address rejected: Quota exceeded",
-  "550 5.5.3 Too many recipients",
-  "452 #4.5.3 Too many recipients",
-  "452 Insufficient system storage",
-  "550 5.4.5 Daily",
-] as const;
-
 const at = (phases: readonly Phase[], replies: readonly string[]): readonly Row[] =>
   phases.flatMap((phase) => replies.map((reply): Row => [phase, reply]));
 const ADDRESSED = ["recipient", "data"] as const;
@@ -162,6 +45,15 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
     ...{ code: "protocol", remedy: "pipelining", fault: "server" },
     rows: at(TRANSACTION, OUT_OF_STEP),
   },
+  // A parameter is rejected, alone as in a batch.
+  "a parameter is not supported": {
+    ...{ code: "protocol", fault: "server" },
+    rows: at(TRANSACTION, [
+      "504 Command parameter not implemented",
+      "555 5.5.4 Unsupported option: SIZE=100",
+      "504 5.5.4 Pipelining",
+    ]),
+  },
   "the session is out of step for now": {
     ...{ code: "protocol", fault: "server" },
     rows: at(TRANSACTION, ["455 Cannot accommodate parameters", "451 4.5.1 Later", "450 Pipelining"]),
@@ -171,7 +63,11 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
     ...{ code: "refused", fault: "server" },
     rows: at(
       ["sender", "recipient"],
-      ["550 5.7.1 [192.0.2.1] is listed at zen.spamhaus.org", "554 Your IP address is blocked"],
+      [
+        "550 5.7.1 [192.0.2.1] is listed at zen.spamhaus.org",
+        "554 Your IP address is blocked",
+        "554 Listed, see https://www.spamhaus.org/query/ip/192.0.2.1",
+      ],
     ),
   },
   "a login is wanted": {
@@ -201,7 +97,32 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
   },
   "TLS is wanted under TLS": {
     ...{ code: "tls_required", fault: "server", security: "implicit" },
-    rows: at(TRANSACTION, TLS_REPLIES),
+    rows: [
+      ...at(["sender"], TLS_REPLIES),
+      ...at(TRANSACTION, ["530 5.7.0 Must issue a STARTTLS command first", "538 No", "550 5.7.10 No"]),
+    ],
+  },
+  // The connection is encrypted: it is the recipient or the message who wants more.
+  "TLS is wanted under TLS, after the sender": {
+    ...{ code: "recipient_rejected", remedy: "recipient", fault: "mail" },
+    ...{ security: "implicit", username: "u" },
+    rows: at(
+      ["recipient"],
+      ["550 5.7.1 requires TLS", "554 5.7.1 Encryption needed, use TLS", "550 5.7.1 Recipient requires TLS"],
+    ),
+  },
+  "the message is not encrypted": {
+    ...{ code: "content_rejected", fault: "mail", security: "implicit" },
+    rows: at(
+      ["data"],
+      [
+        "550 5.7.1 requires TLS",
+        "550 5.7.1 Message rejected: Blocked attachment .exe (attachment requires encryption)",
+        "550 5.7.1 DLP: message contains credit card numbers and must be sent with encryption",
+        "550 5.6.0 SMIME encryption required by recipient",
+        "550 5.7.1 Attachment type not allowed; encryption is required for zip",
+      ],
+    ),
   },
   "a login is rejected under TLS": {
     ...{ code: "auth_rejected", remedy: "password", fault: "server", username: "u", security: "implicit" },
@@ -239,6 +160,19 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
         "550 5.4.4 Domain not found",
         "550 5.5.0 Requested action not taken: mailbox unavailable",
         "553 5.3.0 <ann@example.net>... No such user",
+        "550 No such user <dmarc@example.net>",
+        "550 <spf@example.net>: no such user",
+        "550 <ssl@example.net>: User unknown; first check the address",
+        "550 5.7.1 <ann@ssl.example.net>: use another address, recipient unknown",
+        "550 <ann@rate-limit.example>: User unknown",
+        "550 <daily-limit@example.net>: no such user",
+        "550 User <login@example.net> unknown, login first name.last name",
+        "554 5.5.1 Recipient unknown",
+        "503 5.5.1 No such user",
+        "550 5.7.1 This group does not accept mail from unauthorized sender",
+        "550 5.7.1 Only members may post; unknown sender",
+        "550 5.7.1 This list requires authenticated sender; subscribe at https://list.example/login",
+        "550 The recipient requires authentication of the sender",
       ]),
       ...at(
         ["recipient"],
@@ -259,6 +193,22 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
           "550 5.7.1 You are not allowed to send to this address",
           "550 5.7.1 Recipient address rejected: Access denied",
           "550 5.7.1 relay4.example.net: recipient rejected",
+          "550 <relay@example.net>: recipient rejected",
+          "550 5.7.1 <ann@ssl.example.net>: use another address",
+          "550 5.7.1 See https://login.example/ssl, first of all",
+          "550 <rate@example.net> over the limit",
+          "504 5.5.2 <ann@example>: Recipient address rejected: need fully-qualified address",
+          "501 5.5.2 Syntax error in recipient address",
+          "555 5.5.2 Syntax error, goodbye",
+          "550 5.5.0 User is disabled",
+          "502 user blocked",
+          "554 5.4.4 unrouteable mail domain",
+          "550 5.4.4 Unable to route: no mail hosts for domain",
+          "550 5.3.0 <ann@example.net>... Invalid user",
+          "550 5.3.0 User account closed",
+          "550 5.4.0 unable to deliver",
+          "550 5.4.1 Invalid address",
+          "550 Too many emails in inbox",
         ],
       ),
     ],
@@ -273,6 +223,9 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
         "552 Quota exceeded",
         "552 5.2.2 Too many messages in the mailbox",
         "552 [5.2.2] Full",
+        "552 Too many messages in the mailbox",
+        "550 5.7.1 Recipient has exceeded their daily limit",
+        "550 5.7.1 User has exceeded receiving rate limit",
       ],
     ),
   },
@@ -284,6 +237,7 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
     ...{ code: "too_large", fault: "mail" },
     rows: [
       ...at(["sender", "data"], ["552 Message size exceeds fixed limit", "552 Too much mail data"]),
+      ...at(["data"], ["552 Your message exceeds the outgoing size limit", "552 attachment too large"]),
       ...at(TRANSACTION, ["552 #5.3.4 Message too big", "552 sorry, too large (#5.3.4)", "554 (5.2.3) No"]),
       ["recipient", "552 Message too large"],
     ],
@@ -300,6 +254,21 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
         "552 5.7.0 Blocked",
         "554 5.6.0 Malformed",
         "571 Delivery not authorized, message refused",
+        "554 mail server permanently rejected message (#5.3.0)",
+        "554 5.3.0 Virus found in message",
+        "550 5.3.0 Rejected as spam",
+        "550 5.4.0 Rejected",
+        "541 5.4.1 Mail rejected by destination domain",
+        "500 Line too long",
+        "500 5.5.2 line too long",
+        "550 5.5.2 bare <LF> received after DATA",
+        "550 5.7.1 message with bare LF / pipelining not allowed",
+        "554 5.5.0 message header too long",
+        "554 5.5.2 Invalid message body",
+        "503 5.5.1 message has no From header",
+        "550 Spam score 12.1 over rejection limit",
+        "554 5.7.1 Message rejected: it exceeded your spam rate limit",
+        "550 5.7.1 Blocked attachment (attachment requires encryption)",
       ],
     ),
   },

@@ -99,7 +99,7 @@ export const ENTRA_ERRORS: readonly KnownTokenError[] = [
     remedy: unknownValue("username"),
   },
   {
-    sign: "AADSTS50196: The server terminated an operation because it encountered a client request loop",
+    sign: "AADSTS50196: client request loop",
     aadsts: [50196, 90055],
     code: "oauth_unavailable",
     hint: "entra_too_many",

@@ -16,7 +16,7 @@ export const GOOGLE_REPLIES: readonly KnownReply[] = [
   },
   {
     ...AUTH,
-    sign: "534 5.7.14 Please log in with your web browser and then try again",
+    sign: "534 5.7.14 Please log in with your web browser",
     codes: [534],
     words: /\blog in (with|via) your web browser/i,
     code: "auth_rejected",
@@ -49,7 +49,7 @@ export const GOOGLE_REPLIES: readonly KnownReply[] = [
   {
     ...SENDER,
     sign: "550 5.7.26 This mail is unauthenticated",
-    words: /\bunauthenticated e?mail\b|\bmail is unauthenticated\b/i,
+    words: /\b(unauthenticated e?mail|mail is unauthenticated)\b/i,
     hint: "sender_unverified",
   },
 ];
@@ -57,7 +57,7 @@ export const GOOGLE_REPLIES: readonly KnownReply[] = [
 /** Errors of Google's token endpoint. Source: its OAuth 2.0 pages (developers.google.com), and reports of users. */
 export const GOOGLE_TOKEN_ERRORS: readonly KnownTokenError[] = [
   {
-    sign: "unauthorized_client: Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested",
+    sign: "unauthorized_client: Client is unauthorized to retrieve access tokens using this method",
     errors: ["unauthorized_client"],
     words: /client is unauthorized|scopes? requested/i,
     code: "oauth_consent",

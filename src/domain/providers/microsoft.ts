@@ -14,7 +14,7 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
   },
   {
     ...AUTH,
-    sign: "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant",
+    sign: "535 5.7.139 SmtpClientAuthentication is disabled for the Tenant",
     enhanced: /^7\.139$/,
     code: "auth_rejected",
     hint: "microsoft_smtp_auth_off",
@@ -30,7 +30,7 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
   },
   // Exchange Team Blog, "Changes coming to the SMTP Authenticated Submission client protocol".
   {
-    sign: "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded",
+    sign: "432 4.3.2 sender thread limit exceeded",
     codes: [432],
     words: /\bsender thread limit exceeded|\bconcurrent connections? limit/i,
     code: "rate_limited",

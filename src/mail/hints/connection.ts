@@ -7,7 +7,6 @@ import {
   hasReply,
   implicitTls,
   isEncrypted,
-  isPermanent,
   isTemporary,
   needsImplicitTls,
   otherPort,
@@ -125,7 +124,8 @@ export const CONNECTION_HINTS: readonly HintRule[] = [
   // An unexpected reply is neither 4xx nor 5xx.
   {
     code: "protocol",
-    when: (context) => isPermanent(context) && usesPipelining(context),
+    // 504 and 555 reject a parameter, in a batch or alone.
+    when: (context) => /^5(?!04|55)/.test(`${context.reply?.code}`) && usesPipelining(context),
     hint: "pipelining_rejected",
     remedy: { parameter: "pipelining", value: "off" },
   },

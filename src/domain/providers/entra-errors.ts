@@ -39,7 +39,7 @@ export const ENTRA_ERRORS: readonly KnownTokenError[] = [
     remedy: unknownValue("oauth_token_url"),
   },
   {
-    sign: "AADSTS9001023: The grant type is not supported over /common or /consumers",
+    sign: "AADSTS9001023: The grant type is not supported over /common",
     aadsts: [9001023, 90130, 90124, 50194, 9002332],
     code: "oauth_client",
     hint: "entra_tenant_needed",
@@ -59,7 +59,7 @@ export const ENTRA_ERRORS: readonly KnownTokenError[] = [
     hint: clockHints,
   },
   {
-    sign: "AADSTS70011: The provided value for the input parameter scope is not valid",
+    sign: "AADSTS70011: The provided value for the input parameter scope",
     aadsts: [70011, 28002, 1002012],
     code: "oauth_scope",
     hint: "entra_scope",
@@ -72,13 +72,13 @@ export const ENTRA_ERRORS: readonly KnownTokenError[] = [
     hint: ({ clientId }) => (clientId ? "entra_permission" : "entra_permission_unnamed"),
   },
   {
-    sign: "AADSTS53003: Access has been blocked by Conditional Access policies",
+    sign: "AADSTS53003: blocked by Conditional Access",
     aadsts: [53003, 53000, 530035],
     code: "oauth_consent",
     hint: "entra_conditional_access",
   },
   {
-    sign: "AADSTS700082: The refresh token has expired due to inactivity",
+    sign: "AADSTS700082: The refresh token has expired",
     aadsts: [700082, 70008, 50173, 50089, 70043],
     code: "oauth_grant",
     hint: "entra_refresh_expired",

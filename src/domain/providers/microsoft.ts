@@ -54,7 +54,7 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
   },
   {
     ...LIMITED,
-    sign: "550 5.1.90 Your message can't be sent because you've reached your daily limit",
+    sign: "550 5.1.90 you've reached your daily limit",
     enhanced: /^1\.90$|^2\.12[12]$|^7\.508$|^7\.705$/,
     hint: "daily_limit",
   },
@@ -75,7 +75,7 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
   { ...SENDER, enhanced: /^7\.(50[123]|750)$/ },
   {
     ...SENDER,
-    sign: "550 5.7.509 Access denied, sending domain does not pass DMARC verification",
+    sign: "550 5.7.509 sending domain does not pass DMARC verification",
     enhanced: /^7\.5(09|15)$/,
     hint: "sender_unverified",
   },

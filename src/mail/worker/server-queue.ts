@@ -7,7 +7,7 @@ const UNSAVED_CONNECTIONS = 100;
 /** A worker leases as many messages as the connections send in this time, so that none waits for a commit. */
 const AHEAD_MS = 100;
 const MIN_PER_CONNECTION = 2;
-const MAX_PER_CONNECTION = 40;
+const MAX_PER_CONNECTION = 80;
 /**
  * Attempts for each connection if the transport bounds them: the message that is sent, the next one, whose commands leave
  * with its end, and one to become the next. A new attempt takes a tick to get there, because it reads its definition first.

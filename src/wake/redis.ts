@@ -63,8 +63,14 @@ export function createRedisConnections(url: Secret): RedisConnections {
   };
 }
 
-/** Returns the part of an error that is safe to log: a command error contains arguments, such as AUTH's password. */
+/** The place in a script, which Redis appends to the reason for which a command of it failed. */
+const SCRIPT = / script: [\da-f]{40}, on @user_script:\d+\.?$/;
+
+/**
+ * Returns the part of an error that is safe to log: a command error contains arguments, such as AUTH's password. The same
+ * reason in another script is the same.
+ */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return "unknown";
-  return error.message || ("code" in error ? String(error.code) : error.name);
+  return error.message.replace(SCRIPT, "") || ("code" in error ? String(error.code) : error.name);
 }

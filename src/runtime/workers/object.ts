@@ -76,8 +76,8 @@ export class Sealpost extends DurableObject implements Served {
   }
 
   /**
-   * Starts the instance unless it has started. During the first start the object receives nothing else. Requests that waited for a start
-   * that failed fail with it: if each of them started the instance again, the last would wait for all.
+   * Starts the instance unless it has started. During the first start the object receives nothing else. Requests that
+   * waited for a start that failed fail with it: if each of them started the instance again, the last would wait for all.
    */
   async #start(instance: WorkerInstance): Promise<void> {
     if (this.#started === instance) return;
@@ -86,14 +86,8 @@ export class Sealpost extends DurableObject implements Served {
     const start = async () => {
       try {
         if (this.#started === instance) return null;
-        if (
-          await within(
-            START_MS,
-            instance.ready().then(() => false),
-            true,
-          )
-        )
-          throw slowStart();
+        const isLate = instance.ready().then(() => false);
+        if (await within(START_MS, isLate, true)) throw slowStart();
         this.#started = instance;
         return null;
       } catch (error) {

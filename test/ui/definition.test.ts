@@ -6,6 +6,7 @@ import {
   CHROMIUM,
   logIn,
   type PageServer,
+  pageOpened,
   shoot,
   startPageServer,
   violationsOf,
@@ -30,8 +31,7 @@ afterAll(async () => {
 
 const button = (name: string, on: Page = page) => on.getByRole("button", { name, exact: true });
 const field = (name: string, on: Page = page) => on.getByLabel(name, { exact: true });
-const title = (name: string, on: Page = page) =>
-  on.getByRole("heading", { level: 1, name, exact: true }).waitFor();
+const title = (name: string, on: Page = page) => pageOpened(on, name);
 /** Opens a form. What another form has changed is dropped. */
 const openForm = async (name: string, on: Page = page) => {
   await on.getByRole("link", { name: "Servers" }).click();

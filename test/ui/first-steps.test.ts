@@ -3,6 +3,7 @@ import {
   CHROMIUM,
   logIn,
   type PageServer,
+  pageOpened,
   shoot,
   startPageServer,
   violationsOf,
@@ -36,6 +37,7 @@ describe.skipIf(CHROMIUM === null)("the admin page", () => {
 
   test("rejects a wrong password in the language of the browser", async () => {
     const page = await server.open({ locale: "de-DE" });
+    await pageOpened(page, "Anmelden");
     await page.getByLabel("Benutzername").fill("admin");
     await page.getByLabel("Passwort").fill("wrong");
     await page.getByRole("button", { name: "Anmelden" }).click();

@@ -6,8 +6,10 @@ import { smsGateway } from "../../plugins/sms-gateway/index.ts";
 import { reply, type SmtpTestServer, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import {
   CHROMIUM,
+  formRejected,
   logIn,
   type PageServer,
+  pageOpened,
   shoot,
   startPageServer,
   violationsOf,
@@ -40,7 +42,7 @@ const field = (name: string) => page.getByLabel(name, { exact: true });
 /** Opens a page by the navigation. */
 async function visit(name: string): Promise<void> {
   await page.getByRole("navigation").getByRole("link", { name, exact: true }).click();
-  await page.locator("h1:focus", { hasText: name }).waitFor();
+  await pageOpened(page, name);
 }
 
 /** Asserts what holds on every page, and saves pictures of it. */
@@ -55,16 +57,17 @@ describe.skipIf(CHROMIUM === null)("the pages of plugins", () => {
     await page.getByText("No SMS gateway yet").waitFor();
     await expectSound("gateways-empty");
     await button("New gateway").click();
+    await pageOpened(page, "New gateway");
     await field("Name").fill("default");
     await field("Address").fill("{phone}@sms.example.org");
     await field("Change of the number").fill("/(/00/");
     await button("Save").click();
-    await page.locator("[aria-invalid=true]:focus").waitFor();
+    await formRejected(page);
     await expectSound("gateway-new");
     await field("Change of the number").fill("/^\\+/00/");
     await button("Save").click();
     await page.getByRole("link", { name: "default" }).click();
-    await page.getByRole("heading", { level: 1, name: "SMS gateway" }).waitFor();
+    await pageOpened(page, "SMS gateway");
     expect(await field("Change of the number").inputValue()).toBe("/^\\+/00/");
     await field("Phone number").fill("+49 170 1234567");
     await button("Send a test SMS").click();
@@ -88,6 +91,7 @@ describe.skipIf(CHROMIUM === null)("the pages of plugins", () => {
     await page.getByText("Nothing is sent on events yet").waitFor();
     await expectSound("events-empty");
     await button("New event").click();
+    await pageOpened(page, "New event");
     await field("Name").fill("ops");
     await field("mail_failed").check();
     await field("Find an event").fill("user_a");
@@ -96,7 +100,7 @@ describe.skipIf(CHROMIUM === null)("the pages of plugins", () => {
     await field("Addresses, comma-separated").fill("not an address");
     await button("Save").click();
     await page.getByText("This value is not valid. (expected email addresses, comma-separated)").waitFor();
-    await page.locator("[aria-invalid=true]:focus").waitFor();
+    await formRejected(page);
     await expectSound("event-new");
     await field("Addresses, comma-separated").fill("ops@example.org");
     await field("Subject").fill("{event}: {username}");
@@ -110,7 +114,7 @@ describe.skipIf(CHROMIUM === null)("the pages of plugins", () => {
     await button("Disable").click();
     await page.getByText("Disabled", { exact: true }).waitFor();
     await page.getByRole("link", { name: "ops" }).click();
-    await page.getByRole("heading", { level: 1, name: "Event" }).waitFor();
+    await pageOpened(page, "Event");
     expect(await field("Subject").inputValue()).toBe("{event}: {username}");
     expect(await field("user_add").isChecked()).toBe(true);
     await button("Save").click();
@@ -121,6 +125,7 @@ describe.skipIf(CHROMIUM === null)("the pages of plugins", () => {
 
   test("let a webhook be called on an event, keep its key, and list its deliveries", async () => {
     await button("New event").click();
+    await pageOpened(page, "New event");
     await field("Name").fill("hook");
     await field("Find an event").fill("user_add");
     await field("user_add").check();
@@ -133,10 +138,12 @@ describe.skipIf(CHROMIUM === null)("the pages of plugins", () => {
     await button("Save").click();
     await page.getByText("https://hooks.example.org/sealpost").waitFor();
     await page.getByRole("link", { name: "hook", exact: true }).click();
+    await pageOpened(page, "Event");
     await page.getByText("Empty to keep the stored key").waitFor();
     await field("URL").fill("https://hooks.example.org/other");
     await button("Save").click();
     await page.getByText("required again, because option.url changed").waitFor();
+    await formRejected(page);
     await field("URL").fill("https://hooks.example.org/sealpost");
     await field("Name").fill("renamed");
     await button("Save").click();
@@ -162,6 +169,7 @@ describe.skipIf(CHROMIUM === null)("the pages of plugins", () => {
     await own.getByLabel("API key", { exact: true }).fill(result.value.key);
     await own.getByRole("button", { name: "Log in" }).click();
     await own.getByRole("link", { name: "ann" }).click();
+    await pageOpened(own, "ann");
     expect(await own.getByLabel("Email", { exact: true }).inputValue()).toBe("ann@example.org");
     await own.waitForLoadState("networkidle");
     expect(await own.getByText("Loading …").count()).toBe(0);

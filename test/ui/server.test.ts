@@ -12,6 +12,7 @@ import {
   CHROMIUM,
   logIn,
   type PageServer,
+  pageOpened,
   shoot,
   startPageServer,
   violationsOf,
@@ -124,6 +125,7 @@ async function rungs(): Promise<readonly (readonly [phase: string, state: string
 describe.skipIf(CHROMIUM === null)("a server on the admin page", () => {
   test("is created, checked, and sends a test message, by its fields alone", async () => {
     await button("New server").click();
+    await pageOpened(page, "New server");
     await field("Name").fill("main");
     await field("Server").fill("127.0.0.1");
     await field("Port").fill(String(smtp.port));
@@ -133,7 +135,7 @@ describe.skipIf(CHROMIUM === null)("a server on the admin page", () => {
     expect(await violationsOf(page)).toEqual([]);
     await shoot(page, "server-new");
     await button("Save").click();
-    await page.getByRole("heading", { level: 1, name: "Test main" }).waitFor();
+    await pageOpened(page, "Test main");
     await button("Check without sending").click();
     await page.getByText("The server would accept it. Nothing was sent.").waitFor();
     expect(smtp.messages).toHaveLength(0);

@@ -2,8 +2,10 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import type { Page } from "playwright-core";
 import {
   CHROMIUM,
+  enterLogin,
   logIn,
   type PageServer,
+  pageOpened,
   shoot,
   startPageServer,
   violationsOf,
@@ -29,13 +31,14 @@ afterAll(async () => {
   await server?.[Symbol.asyncDispose]();
 });
 
-const servers = (page: Page) => page.getByRole("heading", { level: 1, name: "Servers" }).waitFor();
+const servers = (page: Page) => pageOpened(page, "Servers");
 
 /** Opens the login of a new API key with these rights. `enter` logs in. */
 async function openWithKey(rights: readonly string[]) {
   const created = await server.sealpost.request("/apikey/", { json: { name: "page", rights } });
   const { result } = JSON.parse(await created.text());
   const page = await server.open();
+  await pageOpened(page, "Log in");
   await page.getByRole("button", { name: "Use an API key" }).click();
   await page.getByLabel("API key", { exact: true }).fill(result.value.key);
   return { page, enter: () => page.getByRole("button", { name: "Log in" }).click() };
@@ -44,9 +47,7 @@ async function openWithKey(rights: readonly string[]) {
 describe.skipIf(CHROMIUM === null)("a session on the admin page", () => {
   test("offers only what the admin may do", async () => {
     const page = await server.open();
-    await page.getByLabel("User name").fill(READER.username);
-    await page.getByLabel("Password").fill(READER.password);
-    await page.getByRole("button", { name: "Log in" }).click();
+    await enterLogin(page, READER.username, READER.password);
     await page.getByRole("heading", { name: "main" }).waitFor();
     for (const name of ["New server", "Edit", "Test"]) {
       expect(await page.getByRole("button", { name, exact: true }).count()).toBe(0);
@@ -77,6 +78,7 @@ describe.skipIf(CHROMIUM === null)("a session on the admin page", () => {
     const { page, enter } = await openWithKey(["smtpserver_read", "smtpserver_write"]);
     await enter();
     await page.getByRole("button", { name: "Edit", exact: true }).click();
+    await pageOpened(page, "Edit main");
     await page.getByLabel("Sender", { exact: true }).fill("app@example.org");
     const json = { scope: "admin", action: ["*", "!smtpserver_write"], adminuser: "admin" };
     await server.sealpost.request("/policy/all", { json });
@@ -88,6 +90,7 @@ describe.skipIf(CHROMIUM === null)("a session on the admin page", () => {
   test("opens the form for a message to an API key that may do nothing else", async () => {
     const { page, enter } = await openWithKey(["mail_send"]);
     await enter();
+    await pageOpened(page, "New message");
     await page.getByLabel("To", { exact: true }).fill("ann@example.net");
     expect(await page.getByLabel("Server", { exact: true }).inputValue()).toBe("default");
     expect(await violationsOf(page)).toEqual([]);
@@ -117,6 +120,7 @@ describe.skipIf(CHROMIUM === null)("a session on the admin page", () => {
     const page = await server.open();
     await logIn(page);
     await page.getByRole("button", { name: "Edit", exact: true }).click();
+    await pageOpened(page, "Edit main");
     await page.getByLabel("Sender", { exact: true }).fill("app@example.org");
     const logOut = page.getByRole("button", { name: "Log out", exact: true });
     await logOut.click();

@@ -3,7 +3,7 @@ import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { createConnect } from "../../src/transport/connect.ts";
 import { createSmtpTransport } from "../../src/transport/smtp/index.ts";
 import { CLIENT, startTokenServer } from "../fixtures/token-server.ts";
-import { CHROMIUM, logIn, shoot, startPageServer, violationsOf } from "./fixtures/browser.ts";
+import { CHROMIUM, logIn, pageOpened, shoot, startPageServer, violationsOf } from "./fixtures/browser.ts";
 
 setDefaultTimeout(60_000);
 
@@ -57,7 +57,7 @@ test.skipIf(CHROMIUM === null)(
     expect(popup.url()).toStartWith(`${server.url}/oauth/callback?`);
     await popup.close();
     await page.getByRole("button", { name: "Test", exact: true }).click();
-    await page.getByRole("heading", { level: 1, name: "Test main" }).waitFor();
+    await pageOpened(page, "Test main");
     await page.getByLabel("Send to", { exact: true }).fill("ann@example.net");
     await page.getByRole("button", { name: "Test", exact: true }).click();
     await page.getByText("The server accepted the message.").waitFor();

@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
 import type { Passwords } from "../access/passwords.ts";
 import type { RerouteChange, Reroutes, Usage } from "../access/reroutes.ts";
-import type { Database } from "../contracts/database.ts";
+import type { Database, Statement } from "../contracts/database.ts";
 import type { Env } from "../contracts/env.ts";
 import type { HttpClient } from "../contracts/http-client.ts";
 import type { Platform } from "../contracts/platform.ts";
@@ -37,6 +37,8 @@ import { createPluginLimits } from "./rate-limits.ts";
 import { createPluginSecrets, createRandom } from "./secrets.ts";
 import type { SettingsService } from "./settings.ts";
 import type { ValidatedPlugin } from "./validate.ts";
+
+const log = getLogger(["sealpost", "plugin"]);
 
 /** The dependencies of every plugin's context. */
 export interface ContextDeps {
@@ -120,12 +122,14 @@ function pluginActor(plugin: string, c: Context<Env> | null): AuditActor {
 
 function createStore({ name, kept = [] }: ValidatedPlugin, { database, epoch }: ContextDeps): PluginStore {
   const { read, write, prepare, append } = database;
+  const commit: PluginStore["commit"] = (statements) =>
+    untilCommitted(epoch, () => epoch.commit([], statements));
   return {
     read,
     write,
     prepare,
     append,
-    commit: (statements) => untilCommitted(epoch, () => epoch.commit([], statements)),
+    commit,
     kept(table) {
       assertDeclared(
         name,
@@ -135,7 +139,7 @@ function createStore({ name, kept = [] }: ValidatedPlugin, { database, epoch }: 
       );
       return epoch.rows(table);
     },
-    decide: (statements, verdict) => decide(database, statements, verdict),
+    decide: (statements, verdict) => decide({ read, commit }, statements, verdict),
     readAfter: (error, select) => readAfter(database, error, select),
   };
 }
@@ -215,21 +219,28 @@ function createIdempotent(
     const scope = `plugin ${plugin} ${c.get("auditAction")}`;
     const call = await idempotency.reserve({ scope, key, content: JSON.stringify(content) }, "acting");
     if ("response" in call) return JSON.parse(call.response);
+    const record = (statement: Statement) =>
+      database
+        .commit([statement])
+        .catch((error) =>
+          log.error("Cannot record an idempotent call of {plugin}: {error}", { plugin, error }),
+        );
     const response = await work().catch(async (error) => {
-      await database.commit([call.release()]);
+      await record(call.release());
       throw error;
     });
-    await database.commit([call.complete(response)]);
+    // The work is done. An error here would deny it.
+    await record(call.complete(response));
     return response;
   };
 }
 
 function createLog(plugin: string): PluginLog {
-  const log = getLogger(["sealpost", "plugin", plugin]);
+  const own = getLogger(["sealpost", "plugin", plugin]);
   return {
-    info: (text, properties = {}) => log.info(text, properties),
-    warning: (text, properties = {}) => log.warning(text, properties),
-    error: (text, properties = {}) => log.error(text, properties),
+    info: (text, properties = {}) => own.info(text, properties),
+    warning: (text, properties = {}) => own.warning(text, properties),
+    error: (text, properties = {}) => own.error(text, properties),
   };
 }
 

@@ -10,7 +10,7 @@ const READ_INTERVAL_MS = 100;
 
 /** Commits a decision, and reads the verdict if the response is lost. See `PluginContext.decide`. */
 export async function decide<Row>(
-  database: Database,
+  database: Pick<Database, "read" | "commit">,
   statements: readonly Statement[],
   verdict: RowsStatement<Row>,
 ): Promise<Decided<Row>> {
@@ -25,7 +25,7 @@ export async function decide<Row>(
 
 /** Reads the rows of a commit that rejected with this error. See `PluginContext.readAfter`. */
 export async function readAfter<Row>(
-  database: Database,
+  database: Pick<Database, "read">,
   error: unknown,
   select: (database: LibSQLDatabase) => PromiseLike<readonly Row[]>,
 ): Promise<readonly Row[]> {

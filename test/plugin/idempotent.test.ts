@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
 import { SealpostError } from "sealpost";
 import { definePlugin, respond, route, type SubmitOutcome } from "sealpost/plugin";
 import * as v from "valibot";
@@ -55,6 +56,17 @@ describe("idempotent()", () => {
     await using instance = await created();
     await instance.request("POST", "/count/a", withKey("k"));
     expect((await instance.request("POST", "/count/b", withKey("k"))).status).toBe(409);
+  });
+
+  test("returns the response of work that is done, even if it cannot be stored", async () => {
+    await using instance = await created();
+    await instance.database.commit([
+      instance.database.write.run(
+        sql`CREATE TRIGGER fail BEFORE UPDATE ON idempotency BEGIN SELECT RAISE(ABORT, 'no'); END`,
+      ),
+    ]);
+    expect(await instance.request("POST", "/count/a", withKey("k"))).toMatchObject({ status: 200, value: 1 });
+    expect((await instance.request("POST", "/count/a", withKey("k"))).status).toBe(409);
   });
 
   test("releases the key if the work failed", async () => {

@@ -257,6 +257,8 @@ export interface ChallengeStore {
     code: Omit<ChallengeRow, "serial">,
     at: { readonly now: Date; readonly limits: string },
   ): readonly [start: WriteStatement, refund: WriteStatement, issue: WriteStatement];
+  /** Selects the token if its last transaction is this one. */
+  started(serial: string, transactionId: string): RowsStatement<{ readonly serial: string }>;
   /** Undoes the start of a transaction. @param before the token as it was before the start. */
   withdraw(
     before: TokenRow,
@@ -279,11 +281,13 @@ export function createChallengeStore(deps: ChallengeDeps): ChallengeStore {
       .where(eq(challenge.serial, sql.placeholder("serial"))),
   );
   const { placeholder } = sql;
-  const [ofLogin, ofEnrollment] = [prepareStart(deps, isUsable), prepareStart(deps, isVerifiable)];
-  const refund = prepare(() =>
-    limits.refund(sql`NOT EXISTS (SELECT 1 FROM ${token} WHERE ${token.serial} = ${placeholder("serial")}
-      AND ${token.transactionId} = ${placeholder("transactionId")})`),
+  const isStarted = and(
+    eq(token.serial, placeholder("serial")),
+    eq(token.transactionId, placeholder("transactionId")),
   );
+  const started = prepare(() => write.select({ serial: token.serial }).from(token).where(isStarted));
+  const [ofLogin, ofEnrollment] = [prepareStart(deps, isUsable), prepareStart(deps, isVerifiable)];
+  const refund = prepare(() => limits.refund(sql`NOT EXISTS (SELECT 1 FROM ${token} WHERE ${isStarted})`));
   return {
     async find(serial) {
       const [[found]] = await read.batch([bySerial({ serial })]);
@@ -297,6 +301,8 @@ export function createChallengeStore(deps: ChallengeDeps): ChallengeStore {
       const values = { ...code, serial: of.serial, now, before, latest, limits };
       return [start(values), refund(values), issue(values)];
     },
+
+    started: (serial, transactionId) => started({ serial, transactionId }),
 
     withdraw({ serial, sentAt, transactionId: previous }, transactionId) {
       return [

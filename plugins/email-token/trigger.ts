@@ -136,13 +136,14 @@ async function startTransaction(
   const expiresAt = validUntil(request, now);
   const plan = await limits.plan(limitOf(target.token, request.address));
   const row = { transactionId, codeHash, attemptsLeft: MAX_ATTEMPTS_PER_CODE, expiresAt };
-  const results: readonly unknown[] = await store.commit([
-    ...plan.consume,
-    ...challenges.start(target.token, row, { now, limits: plan.limits }),
-  ]);
-  const { rowsAffected } = results[plan.consume.length] as { readonly rowsAffected: number };
-  const counted = plan.result(results.slice(0, plan.consume.length));
-  if (rowsAffected === 0) return notStarted(deps, request, counted);
+  const { results } = await store.decide(
+    [...plan.consume, ...challenges.start(target.token, row, { now, limits: plan.limits })],
+    challenges.started(target.token.serial, transactionId),
+  );
+  // Without results there is a verdict, which only a started transaction has.
+  const counted = results?.slice(0, plan.consume.length);
+  const started = results?.[plan.consume.length] as { readonly rowsAffected: number } | undefined;
+  if (counted && started?.rowsAffected === 0) return notStarted(deps, request, plan.result(counted));
   const undo = () => [...challenges.withdraw(target.token, transactionId), ...plan.refund()];
   return send(deps, { request, code, expiresAt, undo, record });
 }

@@ -4,7 +4,7 @@ import { type Account, findAccount, hashCode, identifierOf, withMinimumDuration 
 import { disabledError, type Options, type RecoveryContext } from "./config.ts";
 import { changedMessage } from "./message.ts";
 import type { ResetParams } from "./schema.ts";
-import type { CodeStore } from "./store.ts";
+import type { Claim, CodeStore } from "./store.ts";
 import { LANGUAGES } from "./texts.ts";
 
 /** More attempts than any user needs, and too few to guess a code. */
@@ -53,7 +53,9 @@ async function useCode(
   const identifier = identifierOf(account);
   const hash = await hashCode(deps, account, given.recoverycode);
   const claim = random.id();
-  const [rows] = await store.commit([codes.claim(account.key, hash, claim, time.now())]);
+  const claiming = codes.claim(account.key, hash, claim, time.now());
+  const { results, verdict } = await store.decide([claiming], codes.claimOf(account.key, claim));
+  const rows = verdict ?? (results[0] as readonly Claim[]);
   if (account.found === null || !rows.some((row) => row.claim === claim)) {
     await audit.write(c, { success: false, identifier, info: "no valid code" });
     return false;

@@ -31,6 +31,8 @@ export const code = sqliteTable(
   (table) => [primaryKey({ columns: [table.account, table.decoy] })],
 );
 type CodeRow = typeof code.$inferSelect;
+/** The request that is using a code. */
+export type Claim = Pick<CodeRow, "claim">;
 type NewCode = Pick<CodeRow, "account" | "decoy" | "beginning" | "code" | "expiresAt">;
 
 const MAX_ATTEMPTS = 5;
@@ -52,7 +54,9 @@ export interface CodeStore {
    * Counts an attempt and claims the code if it is right. Returns the claim: another one if the code is wrong or another
    * request is using it, and no row after too many attempts.
    */
-  claim(account: string, code: CodeHash, claim: string, now: Date): RowsStatement<{ claim: string }>;
+  claim(account: string, code: CodeHash, claim: string, now: Date): RowsStatement<Claim>;
+  /** Selects the code that a request has claimed. */
+  claimOf(account: string, claim: string): RowsStatement<Claim>;
   /** Deletes the code, and any newer one. */
   spend(account: string): WriteStatement;
   /** Records for a minute that a claim has set its password, because the response of that commit may be lost. */
@@ -95,6 +99,11 @@ export function createCodeStore({ write }: Pick<PluginStore, "write">): CodeStor
           ),
         )
         .returning({ claim: code.claim });
+    },
+
+    claimOf(account, claim) {
+      const isClaimed = and(eq(code.account, account), eq(code.claim, claim));
+      return write.select({ claim: code.claim }).from(code).where(isClaimed);
     },
 
     spend(account) {

@@ -2,6 +2,7 @@ import type { Database, DatabaseKind, Statement, WriteStatement } from "../contr
 import type { Platform } from "../contracts/platform.ts";
 import { CLOCK_TOLERANCE_MS } from "../domain/clock.ts";
 import { asRejection, invalidParameter, SealpostError } from "../errors.ts";
+import { decide } from "../storage/decide.ts";
 import {
   type IdempotencyRepository,
   type IdempotencyRow,
@@ -61,6 +62,15 @@ interface IdempotencyDeps {
 
 export function createIdempotency(deps: IdempotencyDeps): Idempotency {
   const { database, repository, mac, platform } = deps;
+  let latestMs = 0;
+
+  /** Returns the time of a call. It tells calls of this process apart that come in the same millisecond. */
+  function timeOfCall(): Date {
+    const nowMs = platform.now().getTime();
+    const isSoonAfter = nowMs <= latestMs && latestMs < nowMs + CLOCK_TOLERANCE_MS;
+    latestMs = isSoonAfter ? latestMs + 1 : nowMs;
+    return new Date(latestMs);
+  }
 
   /** @throws {SealpostError} `invalid_parameter`. */
   async function rowOf({ scope, key, content }: IdempotentCall, state: string, createdAt: Date) {
@@ -102,13 +112,14 @@ export function createIdempotency(deps: IdempotencyDeps): Idempotency {
 
   return {
     async reserve(call, state) {
-      const row = await rowOf(call, state, platform.now());
-      const [reserved] = await database.commit([reserving(row)]);
+      const row = await rowOf(call, state, timeOfCall());
+      const { results } = await decide(database, [reserving(row)], repository.reserved(row));
+      const [reserved] = (results ?? [{ rowsAffected: 1 }]) as readonly [{ readonly rowsAffected: number }];
       return reservation(row, reserved.rowsAffected > 0);
     },
 
     async reserveAll(calls) {
-      const now = platform.now();
+      const now = timeOfCall();
       const rows = await Promise.all(calls.map((call) => rowOf(call, RESERVED, now).catch(asRejection)));
       const valid = rows.filter((row): row is IdempotencyRow => !(row instanceof SealpostError));
       const results = valid.length === 0 ? [] : await database.commit(valid.map(reserving));

@@ -1,5 +1,5 @@
 import { and, eq, inArray, lt, sql } from "drizzle-orm";
-import type { Database, WriteStatement } from "../contracts/database.ts";
+import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import { placeholdersFor } from "./drizzle.ts";
 import { idempotency } from "./schema.ts";
 import { isInSlice } from "./slices.ts";
@@ -24,6 +24,8 @@ export interface IdempotencyRepository {
     row: IdempotencyRow,
     times: { readonly ended: Date; readonly reserved: Date; readonly future: Date },
   ): WriteStatement;
+  /** Selects the key of this call, if it still has it. */
+  reserved(call: CallRef): RowsStatement<IdempotencyRow>;
   complete(scope: string, key: string, answer: string): WriteStatement;
   /** Releases the key of a call that has done nothing. Affects no completed call, and no other call. */
   release(call: CallRef): WriteStatement;
@@ -54,6 +56,7 @@ export function createIdempotencyRepository({ read, write, prepare }: Database):
           AND (${createdAt} < ${time("reserved")} OR ${createdAt} > ${time("future")}))`,
       }),
   );
+  const reserved = prepare(() => read.select().from(idempotency).where(isOurs()));
   const complete = prepare(() =>
     write
       .update(idempotency)
@@ -70,6 +73,8 @@ export function createIdempotencyRepository({ read, write, prepare }: Database):
     },
 
     reserve: (row, times) => reserve({ ...row, ...times }),
+
+    reserved: ({ scope, key, createdAt }) => reserved({ scope, key, createdAt }),
 
     complete: (scope, key, answer) => complete({ scope, key, answer }),
 

@@ -1,6 +1,8 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { directory } from "sealpost/plugins/directory";
+import { emailToken } from "sealpost/plugins/email-token";
 import { openDatabase } from "../../src/storage/open-database.ts";
-import { realRandomBytes } from "../fixtures/instance.ts";
+import { realRandomBytes, testInstance } from "../fixtures/instance.ts";
 import { NO_SQLD, type RoundTripProxy, startCountedDatabase } from "../fixtures/round-trips.ts";
 import {
   codeByMail,
@@ -34,6 +36,47 @@ describe.skipIf(NO_SQLD !== null)(
       expect((await reset(instance, code)).value).toBe(false);
     });
 
+    test("claims a recovery code for the request that has it", async () => {
+      await using proxy = await startCountedDatabase();
+      await using instance = await recoveryInstance({}, opened(proxy));
+      const code = await codeByMail(instance);
+      const lost = dropCommitOf(proxy, /update "recovery_code"/i);
+      const answer = reset(instance, code);
+      await lost;
+      expect(await answer).toMatchObject({ status: 200, value: true });
+    });
+
+    test("starts a transaction, and its code is sent", async () => {
+      await using proxy = await startCountedDatabase();
+      await using instance = await testInstance({ ...opened(proxy), plugins: [directory(), emailToken()] });
+      await instance.request("POST", "/smtpserver/default", { json: DEFINITION });
+      const token = { type: "email", user: "ann", email: "ann@example.net", pin: "a pin" };
+      await instance.request("POST", "/user/", { json: { username: "ann" } });
+      await instance.request("POST", "/token/init", { json: token });
+      const lost = dropCommitOf(proxy, /INSERT INTO email_token_challenge/i);
+      const answer = instance.request("POST", "/validate/triggerchallenge", { json: { user: "ann" } });
+      await lost;
+      expect(await answer).toMatchObject({ status: 200, value: 1 });
+      expect(instance.sent.map(({ recipient }) => recipient)).toEqual(["ann@example.net"]);
+    });
+
+    test("reserves an idempotency key, and its message is sent once", async () => {
+      await using proxy = await startCountedDatabase();
+      await using instance = await testInstance(opened(proxy));
+      const send = () =>
+        instance.request("POST", "/smtpserver/send_test_email", {
+          json: { ...DEFINITION, identifier: "main", recipient: "ann@example.net" },
+          headers: { "Idempotency-Key": "one call" },
+        });
+      const lost = dropCommitOf(proxy, /insert into "idempotency"/i);
+      const answers = [send(), send()];
+      await lost;
+      const statuses = (await Promise.all(answers)).map(({ status }) => status);
+      expect(statuses.filter((status) => status === 200)).toHaveLength(1);
+      expect((await send()).status).toBe(200);
+      expect(instance.sent).toHaveLength(1);
+    });
+
     test("creates a user by a registration code and reports success", async () => {
       await using proxy = await startCountedDatabase();
       await using instance = await started({}, opened(proxy));
@@ -48,6 +91,7 @@ describe.skipIf(NO_SQLD !== null)(
   },
 );
 
+const DEFINITION = { server: "mail.example.org", sender: "app@example.org" };
 const RITA = {
   ...{ username: "rita", surname: "Lee", givenname: "Rita", email: "rita@example.org" },
   password: "a long enough one",

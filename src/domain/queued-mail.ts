@@ -39,6 +39,8 @@ export interface RecipientProgress {
   readonly dueAt: number | null;
   /** The failure of the last attempt; `null` if it did not fail. */
   readonly failure: Failure | null;
+  /** Whether an earlier attempt may have sent the message, because its outcome is unknown. Absent if none may have. */
+  readonly mayBeSent?: true;
 }
 
 /** A queued message without its content. */

@@ -68,7 +68,8 @@ export function afterAttempt(
   // Sealpost aborted before the server received the message, which does not count as an attempt.
   if (failure.code === "cancelled") return waiting({ ...before, failure }, context.now, "retry");
   if (context.hasNextServer && failsOver(failure)) return waiting(progress, context.now, "next-server");
-  if (isFinal(failure, context)) return final(progress, "failed", "not-sent");
+  if (isFinal(failure, context))
+    return final(progress, progress.mayBeSent ? "unknown" : "failed", "not-sent");
   const dueAt = nextAttemptAt(context, context.now, waitAfter(failure, attempts, context));
   // Without a connection there was no attempt, so the waits do not grow.
   return waiting(failure.wasWaiting ? { ...before, failure } : progress, dueAt, "retry");
@@ -89,15 +90,15 @@ export function afterUnknown(
       ? context.now
       : nextAttemptAt(context, context.now, { waitMs, minWaitMs: 0, attempts });
   if (dueAt >= context.giveUpAt) return final(progress, "unknown", outcome);
-  return { ...waiting(progress, dueAt, "repeat"), outcome };
+  return { ...waiting({ ...progress, mayBeSent: true }, dueAt, "repeat"), outcome };
 }
 
 /** Returns the state of a recipient when its message expires or is given up. */
 export function stateAtEnd(
-  { failure }: Pick<RecipientProgress, "failure">,
+  { failure, mayBeSent }: Pick<RecipientProgress, "failure" | "mayBeSent">,
   { expiresAt, giveUpAt }: Pick<AttemptContext, "expiresAt" | "giveUpAt">,
 ): FinalState {
-  if (failure?.outcome === "unknown") return "unknown";
+  if (mayBeSent || failure?.outcome === "unknown") return "unknown";
   return expiresAt !== null && expiresAt <= giveUpAt ? "expired" : "failed";
 }
 

@@ -44,8 +44,12 @@ export function revive(
   };
 }
 
-/** A recipient without a failure was never attempted, because the circuit was open. */
-function isRevivable({ state, failure }: RecipientProgress): boolean {
-  const isMissed = state === "failed" || state === "expired";
+/**
+ * A recipient without a failure was never attempted, because the circuit was open. If only an earlier attempt may have sent
+ * the message, it is one that may be repeated.
+ */
+function isRevivable({ state, failure, mayBeSent }: RecipientProgress): boolean {
+  if (failure?.outcome === "unknown") return false;
+  const isMissed = state === "failed" || state === "expired" || (state === "unknown" && mayBeSent === true);
   return isMissed && (failure === null || failure.fault === "server");
 }

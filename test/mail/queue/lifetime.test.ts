@@ -32,6 +32,12 @@ describe("keepContentUntil()", () => {
     ["no time where the message was at fault", [NO_SUCH_USER], null, null],
     ["no time where it arrived", [one("sent")], null, null],
     ["no time where it may have arrived", [one("unknown")], null, null],
+    [
+      "a day where only an earlier attempt may have sent it",
+      [{ ...LOCKED_OUT, state: "unknown", mayBeSent: true }],
+      null,
+      later(24),
+    ],
     ["no time where an admin ended it", [one("cancelled", LOCKED_OUT.failure)], null, null],
     [
       "a day if one of several recipients did not get it",

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { notSent } from "../../../src/domain/delivery.ts";
 import { failed } from "../../fixtures/receipts.ts";
 import {
+  DOWN,
   GREYLISTED,
   HOUR_SECONDS,
   headerOf,
@@ -289,5 +290,24 @@ describe("an unknown outcome", () => {
     expect(instance.got.map((delivery) => headerOf(delivery, "Message-ID"))).toEqual(
       state === "sent" ? [mail.messageId] : [],
     );
+  });
+
+  test.each([
+    ["is rejected for good", REFUSED],
+    ["fails until the end", { ...DOWN, times: 100 }],
+  ] as const)("is not forgotten if the repetition %s", async (_, failure) => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue();
+    instance.fail(LOST);
+    await instance.drain();
+    instance.fail(failure);
+    for (let hours = 0; hours < 26; hours++) {
+      instance.clock.advance(HOUR_SECONDS);
+      await instance.drain();
+    }
+    const mail = await instance.mail(id);
+    expect(mail).toMatchObject({ state: "unknown", recipients: [{ failure: { outcome: "not-sent" } }] });
+    expect(mail.attempts[0]?.outcome).toBe("unknown");
   });
 });

@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 import type { Database, RowsStatement, Statement } from "../contracts/database.ts";
 import type { Decided } from "../contracts/plugin/store.ts";
-import { isNothingDone, isUnavailable } from "./errors.ts";
+import { isResponseLost, isUnavailable } from "./errors.ts";
 
 /** Total time for reading a verdict, and the interval between two reads. */
 const READ_MS = 5_000;
@@ -29,7 +29,7 @@ export async function readAfter<Row>(
   error: unknown,
   select: (database: LibSQLDatabase) => PromiseLike<readonly Row[]>,
 ): Promise<readonly Row[]> {
-  if (!isUnavailable(error) || isNothingDone(error)) return [];
+  if (!isResponseLost(error)) return [];
   return readVerdict(() => select(database.read));
 }
 

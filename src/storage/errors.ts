@@ -104,6 +104,12 @@ export function isNothingDone(error: unknown): boolean {
   return isUnavailable(error) && error instanceof Error && (isBusy(error.cause) || isOverloaded(error.cause));
 }
 
+/** Whether the response to a commit may be lost: the error is neither one of the database nor of a wait before the commit. */
+export function isResponseLost(error: unknown): boolean {
+  if (!isUnavailable(error) || !(error instanceof Error) || isOverloaded(error.cause)) return false;
+  return !SQL_CODE.test(resultCode(error.cause));
+}
+
 /** Index of the statement of a batch that an error is about; `null` if it is about none of them. */
 export function failedStatement(error: unknown): number | null {
   const index = error instanceof Error && "statementIndex" in error ? error.statementIndex : null;
@@ -140,7 +146,7 @@ export function closedError(): SealpostError {
 
 /** The error of a commit that waited for too long and did not start. */
 export function busyError(): SealpostError {
-  return explain(BUSY, undefined);
+  return explain(BUSY, Object.assign(new Error("The commit did not start in time"), { code: "SQLITE_BUSY" }));
 }
 
 /** The error of a commit whose request was cut off. The commit may have succeeded. */

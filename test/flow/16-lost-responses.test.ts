@@ -72,7 +72,7 @@ describe.skipIf(NO_SQLD !== null)(
       const answers = [send(), send()];
       await lost;
       const statuses = (await Promise.all(answers)).map(({ status }) => status);
-      expect(statuses.filter((status) => status === 200)).toHaveLength(1);
+      expect(statuses).toContain(200);
       expect((await send()).status).toBe(200);
       expect(instance.sent).toHaveLength(1);
     });

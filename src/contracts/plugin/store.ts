@@ -22,8 +22,8 @@ export interface PluginStore extends Pick<Database, "read" | "write" | "append" 
   /** The rows of a table declared in `kept`: as of now, or as of the request's first read. */
   kept<Row>(table: KeptTable<Row>): Promise<readonly Row[]>;
   /**
-   * Commits a decision. As {@link commit}. If the response is lost, the verdict is read for 5 s, so that the
-   * HTTP response never denies what was done.
+   * Commits a decision, as {@link commit} does. If the response is lost, the verdict is read for 5 s, so that the HTTP
+   * response never denies what was done.
    * @param verdict selects a row that the commit writes, by an ID of its own.
    * @returns `results` of the statements or, if they were lost, the rows of the verdict.
    * @throws what `commit` rejects with, if there is no verdict.

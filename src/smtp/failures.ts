@@ -20,7 +20,7 @@ const ADDRESSED = ["recipient", "data"] as const;
 const AFTER_TLS = { codes: [421], phases: OPENING, isTls: true } as const;
 
 const TLS_WORDS = /tls\b|\b(ssl\b|encrypt)/i;
-const LOGIN_WORDS = /\b(auth|(log|sign)(g?ed)? ?in\b|credential|password)/i;
+const LOGIN_WORDS = /\b(auth|(log|sign)(g?ed)? ?in\b|logon\b|credential|password)/i;
 /** Denied relaying, as Postfix, Exim, Sendmail, Exchange, Google's relay and qmail (`rcpthosts`) word it. */
 export const RELAY_WORDS =
   /\brelay(ing)?\b(?![.@-]\w).{0,99}\b(denied|rejected|refused|prohibited|disallowed|not (permitted|allowed|enabled))|\b(no|not|cannot|unable|don't) (an? |open |to |permitted |allowed |authori[sz]ed )*relay|\bcredentials for relay|\ballowed rcpthosts/i;
@@ -33,6 +33,8 @@ const TLS_WANTED =
 /** Commands that came too early, or several at a time (RFC 2920). */
 const OUT_OF_STEP = /\bsynchroni|\bpipelining/i;
 const SIZE_WORDS = /\b(size|too (big|large|long))\b/i;
+/** The size of a message, in replies that no 552 names. */
+const MESSAGE_SIZE = /\b(message|e?-?mail) (size|length)\b.{0,40}\b(exceed|larger|too)/i;
 /** A recipient who does not exist or chooses senders, whatever else the reply says. */
 const RECIPIENT_WORDS =
   /^(?!.*sender [av]).*\b((no such|unknown) (user|recipient)|(user|recipient)( @)? unknown|this (list|group)|members|recipient requires)\b/i;
@@ -63,6 +65,8 @@ const BEFORE_WORDS: readonly Rule[] = [
   { codes: [432], code: "rate_limited" },
   // RFC 3463 X.4.5, "mail system congestion". Providers send it to accounts over their limit.
   { enhanced: /^4\.5$/, code: "rate_limited" },
+  // RFC 3463 X.7.28 in IANA's registry, "mail flood detected". Google sends it to clients over a rate.
+  { phases: TRANSACTION, enhanced: /^7\.28$/, code: "rate_limited" },
   // RFC 3207 4: TLS is offered, but temporarily not available.
   { codes: [454], phases: ["starttls"], code: "tls_unavailable" },
   { phases: ["starttls"], code: "tls_not_offered" },
@@ -103,6 +107,7 @@ const AFTER_WORDS: readonly Rule[] = [
   { phases: OPENING, isTemporary: true, enhanced: BUSY, code: "rate_limited" },
   { phases: OPENING, code: "refused" },
   { codes: [552], words: SIZE_WORDS, code: "too_large" },
+  { phases: TRANSACTION, isTemporary: false, words: MESSAGE_SIZE, code: "too_large" },
   { phases: ["data"], isTemporary: false, words: CONTENT_WORDS, code: "content_rejected" },
   { words: TLS_WANTED, isTls: false, code: "tls_required" },
   // RFC 4954 4 and 6: the server rejects the mechanism, not the credentials.

@@ -27,8 +27,17 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
     ...TRANSACTION,
     enhanced: /^(?![12]\.)/,
     words:
-      /^(?!.*\b(size|scor|spam|(mail|in)box|recipient has|receiving)).*(\b(daily|hourly|monthly|sender|sending|outgoing|rate|per (hour|day)|exceeded your|rejection)\b.{0,30}\b(limit|quota)|\btoo many (message|e?-?mail|recipient))/i,
+      /^(?!.*\b(size|scor|spam|(mail|in)box|recipient has|receiving)).*(\b(daily|hourly|monthly|sender|send(ing)?|outgoing|rate|frequency|per (hour|day)|exceeded your|rejection)\b.{0,30}\b(limit|quota)|\bratelimit|\btoo many (message|e?-?mail|recipient))/i,
     code: "rate_limited",
+  },
+
+  // The account that sends. One that is not "yours" may be the recipient's.
+  {
+    ...SENDER,
+    enhanced: /^(?![12]\.)/,
+    words:
+      /(\byour (\w+ )?account|\boutgoing (e?-?mail|messages?)|\bsmtp (account|user))\b.{0,60}\b(suspended|disabled|deactivated|blocked|locked|not (yet )?activated)/i,
+    hint: "account_suspended",
   },
 
   // Postfix 3.7, src/smtpd/smtpd_sasl_proto.c; Exim 4.96, src/smtp_in.c.
@@ -64,14 +73,15 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   },
   {
     ...REFUSED,
-    words: /\b(helo|ehlo)( command| name)? rejected\b|\b(invalid|bad) (helo|ehlo)\b/i,
+    words:
+      /\b(helo|ehlo)( command| name)? rejected\b|\b(invalid|bad) (helo|ehlo)\b|\b(helo|ehlo) (argument|should)\b/i,
     hint: "ehlo_name",
   },
   { ...REFUSED, words: /\bclient host (rejected|\[\S+ blocked)/i, hint: "this_host" },
   // A list of IP addresses. After DATA, it may be the content that is listed.
   {
     phases: ["sender", "recipient"],
-    words: /\b(dnsbl|rbl|spamhaus|spamcop|(your|this) ip)\b/i,
+    words: /\b(dnsbl|rbl|spamhaus|spamcop|(your|this) ip|(ip|bad) reputation)\b/i,
     code: "refused",
     hint: "this_host",
   },
@@ -82,7 +92,7 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   {
     ...SENDER,
     words:
-      /^(?!.*\b(to|by) (the |this )?(recipient|list|group|mailbox)).*(sender verify|\bsender( address| domain)?( is| was)? (not (allow|permit|author|accept|verif)|reject|denied|refused|invalid|unknown|unauth|does not|must )|\b(unauthori[sz]ed|invalid|unknown|bad|no|local|domain of|required for) sender\b|\bfrom (header|address) (is |does )?not\b|\bmail from ((address )?must|@ reject)|\bnot (allow|permitt|authori[sz])ed to (use this sender|send( \S+){0,2} (as|from)\b)|relaying disallowed as)/i,
+      /^(?!.*\b(to|by) (the |this )?(recipient|list|group|mailbox)).*(sender verify|\bsender( address| domain)?( is| was| has)? (not (been )?(allow|permit|author|accept|verif)|reject|denied|refused|invalid|unknown|unauth|does not|must |mismatch)|\b(unauthori[sz]ed|invalid|unknown|bad|no|local|domain of|required for) sender\b|\b(from (header|address)|envelope[- ]from) ((is |does )?not|must match)\b|\bbadmailfrom\b|\bdomain you (don't|do not) own|\bmail from ((address )?must|@ reject)|\b(not (allow|permitt|authori[sz])ed|permissions?) to (use this sender|send( \S+){0,2} (as|from|on behalf)\b)|relaying disallowed as)/i,
   },
   // RFC 6647 4: greylisting. Postgrey, Exim and rspamd use this word.
   {

@@ -6,6 +6,7 @@ import { afterAttempt } from "../../src/mail/queue/after-attempt.ts";
 import { rejection } from "../../src/smtp/failures.ts";
 import { presentReply, ReplyReader } from "../../src/smtp/replies.ts";
 import {
+  ACCOUNT_WORDS,
   LIMITS,
   LOGIN_WORDS,
   OUT_OF_STEP,
@@ -67,6 +68,7 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
         "550 5.7.1 [192.0.2.1] is listed at zen.spamhaus.org",
         "554 Your IP address is blocked",
         "554 Listed, see https://www.spamhaus.org/query/ip/192.0.2.1",
+        "554 IP=192.0.2.1 - None/bad reputation.",
       ],
     ),
   },
@@ -138,6 +140,25 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
       "550 5.7.1 SPF check failed",
       "550 5.7.1 Message not accepted: DMARC policy of example.org",
       "550 5.7.515 Access denied, sending domain does not meet the required authentication level",
+    ]),
+  },
+  "the account may not send": {
+    ...{ code: "sender_rejected", fault: "server", username: "u" },
+    rows: at(TRANSACTION, ACCOUNT_WORDS),
+  },
+  "the provider has not verified the sender": {
+    ...{ code: "sender_rejected", remedy: "sender", fault: "server", username: "u" },
+    rows: at(TRANSACTION, [
+      "550 5.7.1 The 'From' address you supplied (x) is not a Sender Signature on your account.",
+      "550 5.7.1 Unconfigured Sending Domain <example.org>",
+      "550 5.7.1 Domain example.org is not allowed to send: The domain is unverified",
+    ]),
+  },
+  "the EHLO name is rejected": {
+    ...{ code: "refused", fault: "server" },
+    rows: at(TRANSACTION, [
+      "550 HELO should be a FQDN or address literal (See RFC 2821 4.1.1.1)",
+      '501 5.5.4 HELO/EHLO argument "x" invalid, closing connection.',
     ]),
   },
   "the sender is rejected for now": {
@@ -240,6 +261,11 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
       ...at(["data"], ["552 Your message exceeds the outgoing size limit", "552 attachment too large"]),
       ...at(TRANSACTION, ["552 #5.3.4 Message too big", "552 sorry, too large (#5.3.4)", "554 (5.2.3) No"]),
       ["recipient", "552 Message too large"],
+      ...at(TRANSACTION, [
+        "523 Message length (25 bytes) exceeds administrative limit.",
+        "554 Rejected - Message size exceeds fixed maximum message size. Size: 2 KB, Max size: 1 KB",
+        "554 Maximum email size exceeded",
+      ]),
     ],
   },
   "the content is rejected": {

@@ -62,6 +62,7 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
     ["ehlo", "530 5.7.0 TLS", "tls_required"],
     ["auth", "530 5.7.0 Must issue a STARTTLS command first", "tls_required", LOGIN],
     ["auth", "530", "auth_required", TLS_LOGIN],
+    ["auth", "530 Too many invalid logon attempts.", "auth_required", LOGIN],
     ["auth", "538 5.7.11 Encryption required for requested authentication mechanism", "tls_required", LOGIN],
     ["auth", "538", "tls_required", LOGIN],
     ["sender", "538 5.7.11 Encryption required", "tls_required"],

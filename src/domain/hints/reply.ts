@@ -8,6 +8,8 @@ export const REPLY_HINTS = {
     "The server rejected the EHLO name of Sealpost. Set SEALPOST_EHLO_NAME to a host name that resolves to this machine.",
   daily_limit:
     "The account has reached its sending limit. Wait until the provider resets the limit, or ask the provider to raise it.",
+  account_suspended:
+    "The provider does not let this account send at the moment. Ask the provider for the reason.",
   mechanism_unverifiable:
     "The server cannot verify this kind of login. Set auth_mechanism to plain or login.",
   login_service_down:

@@ -26,6 +26,14 @@ const SES_REPLIES: readonly KnownReply[] = [
     words: /\bsending paused for this account|\baccount not subscribed to SES/i,
     hint: "ses_paused_smtp",
   },
+  // Amazon SES developer guide, "Controlling access to Amazon SES".
+  {
+    ...SENDER,
+    sign: "554 Access denied: User is not authorized to perform ses:SendRawEmail",
+    words: /\bnot authorized to perform \W?ses:/i,
+    hint: "send_as",
+    remedy: OWN_ADDRESS,
+  },
   {
     ...LIMITED,
     sign: "454 Throttling failure: Maximum sending rate exceeded",
@@ -58,6 +66,13 @@ const SENDGRID_REPLIES: readonly KnownReply[] = [
   },
   { ...TRANSACTION, words: /\bunauthenticated senders not allowed/i, code: "auth_required" },
 ];
+
+/** Rejections of a sender that was not verified, as Mailgun, Postmark and SparkPost word them. */
+const UNVERIFIED_SENDERS: readonly KnownReply[] = [
+  /\bdomain (\S+ )?is not allowed to send\b/i,
+  /\bis not a sender signature on your account/i,
+  /\bunconfigured sending domain/i,
+].map((words) => ({ ...SENDER, words, hint: "sender_unverified_provider", remedy: OWN_ADDRESS }));
 
 /** Brevo help center, "Security: authorized IPs" and "SMTP relay". */
 const BREVO_REPLIES: readonly KnownReply[] = [
@@ -102,6 +117,7 @@ const POSTMARK_REPLIES: readonly KnownReply[] = [
 export const SERVICE_REPLIES: readonly KnownReply[] = [
   ...SES_REPLIES,
   ...SENDGRID_REPLIES,
+  ...UNVERIFIED_SENDERS,
   ...BREVO_REPLIES,
   ...MAILGUN_REPLIES,
   ...POSTMARK_REPLIES,

@@ -9,6 +9,8 @@ export const REPLY_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
     "Der Server hat den EHLO-Namen von Sealpost abgelehnt. Setzen Sie SEALPOST_EHLO_NAME auf einen Hostnamen, der zu diesem Rechner auflöst.",
   daily_limit:
     "Das Konto hat seine Grenze für das Senden erreicht. Warten Sie, bis der Anbieter sie zurücksetzt, oder bitten Sie ihn, sie zu erhöhen.",
+  account_suspended:
+    "Der Anbieter lässt dieses Konto derzeit nicht senden. Fragen Sie den Anbieter nach dem Grund.",
   mechanism_unverifiable:
     "Der Server kann diese Art der Anmeldung nicht überprüfen. Wählen Sie das Anmeldeverfahren PLAIN oder LOGIN.",
   login_service_down:

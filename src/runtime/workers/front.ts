@@ -3,6 +3,7 @@ import type { Scrypt } from "../../contracts/platform.ts";
 import { invalidParameter, SealpostError } from "../../errors.ts";
 import { scrypt } from "../../secrets/password.ts";
 import type { Bindings } from "./bindings.ts";
+import { bodyTooLarge, readBody } from "./body.ts";
 import { configureConsole } from "./logging.ts";
 import { errorResponse, isRejectedCall, unavailable } from "./unavailable.ts";
 
@@ -11,8 +12,8 @@ const NAMESPACE = "OBJECT";
 const NAME = "sealpost";
 const log = getLogger(["sealpost", "entry"]);
 const RETRY_SECONDS = 2;
-/** The one `GET` that changes something: it uses the code of a provider. */
-const SIGN_IN = "/oauth/callback";
+/** Every `GET` that cannot be repeated: the code of a provider, and a call of the operator, are accepted once. */
+const ONCE = /^\/(oauth\/callback$|operator\/)/;
 /** More than any route takes. */
 const MAX_BODY_BYTES = 16 * 1_048_576;
 /** Methods whose requests need no password hash. */
@@ -51,10 +52,10 @@ export const FRONT = {
   },
 };
 
-/** Reads change nothing, so one that the object lost, as in a deployment, is repeated by the next object. */
+/** Other reads change nothing, so one that the object lost, as in a deployment, is repeated by the next object. */
 async function read(namespace: Namespace, request: Request): Promise<Response> {
   const call = () => namespace.getByName(NAME).fetch(request);
-  const isRepeatable = request.body === null && new URL(request.url).pathname !== SIGN_IN;
+  const isRepeatable = request.body === null && !ONCE.test(new URL(request.url).pathname);
   try {
     return await call().catch((error) => {
       if (!isRepeatable || isRejectedCall(error)) throw error;
@@ -83,31 +84,15 @@ function lost(cause: unknown): Response {
 /** @throws {SealpostError} `too_large`; `invalid_parameter` if the client disconnects meanwhile. */
 async function buffered(request: Request): Promise<Request> {
   const length = request.headers.get("Content-Length");
-  if (Number(length) > MAX_BODY_BYTES) throw tooLarge();
+  if (Number(length) > MAX_BODY_BYTES) throw bodyTooLarge(MAX_BODY_BYTES);
   try {
     if (request.body === null) return request;
     if (length !== null) return new Request(request, { body: await request.arrayBuffer() });
-    return new Request(request, { body: await readWhole(request.body) });
+    return new Request(request, { body: await readBody(request, MAX_BODY_BYTES) });
   } catch (error) {
     if (error instanceof SealpostError) throw error;
     throw invalidParameter("body", "expected all of it, but the client disconnected");
   }
-}
-
-/** @throws {SealpostError} `too_large` */
-async function readWhole(body: ReadableStream<Uint8Array>): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of body) {
-    size += piece.length;
-    if (size > MAX_BODY_BYTES) throw tooLarge();
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces, size);
-}
-
-function tooLarge(): SealpostError {
-  return new SealpostError("too_large", `The body is larger than ${MAX_BODY_BYTES} bytes`);
 }
 
 interface Namespace {

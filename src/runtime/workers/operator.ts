@@ -16,6 +16,7 @@ import { MIGRATIONS } from "../../storage/migrations/index.ts";
 import { createSealedRepository } from "../../storage/sealed-values.ts";
 import type { Operator } from "../../wire/guard.ts";
 import { PLATFORM as platform } from "../platform.ts";
+import { readBody } from "./body.ts";
 import { errorResponse } from "./unavailable.ts";
 
 /** Calls that belong to one that was audited when it began. */
@@ -57,7 +58,7 @@ export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) =
     const record = PARTS.includes(url.pathname) ? null : { action, info };
     // The routes of the API have limits of their own, of which that of a message is the largest.
     const maxBytes = isApi ? MAX_BODY_BYTES : MAX_OPERATOR_BODY_BYTES;
-    const { administrator, body } = await operators.verify(call, record, () => bodyOf(request, maxBytes));
+    const { administrator, body } = await operators.verify(call, record, () => readBody(request, maxBytes));
     const operator: Operator = {
       actor: { action, administrator, realm: "", client: call.client, policies: "" },
       principal: {
@@ -142,24 +143,6 @@ function toAppRequest(
     ...(body.length > 0 && { body }),
     signal,
   });
-}
-
-/** @throws {SealpostError} `too_large` */
-async function bodyOf(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of request.body ?? []) {
-    size += piece.length;
-    if (size > maxBytes) throw new SealpostError("too_large", `The body is larger than ${maxBytes} bytes`);
-    pieces.push(piece);
-  }
-  const body = new Uint8Array(size);
-  let at = 0;
-  for (const piece of pieces) {
-    body.set(piece, at);
-    at += piece.length;
-  }
-  return body;
 }
 
 /** The name in the audit log, such as `operator POST /admin`: without names, which the row of the change has. */

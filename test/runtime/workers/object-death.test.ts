@@ -9,6 +9,7 @@ import {
   type ServeWorkerOptions,
   serveWorker,
 } from "../../../tools/workers/serve.ts";
+import { signCall } from "../../fixtures/operator-call.ts";
 import { type Api, type Envelope, logIn } from "../../fixtures/process/api.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { builtWorker } from "../../fixtures/worker-bundle.ts";
@@ -252,6 +253,20 @@ test("a read whose object ends meanwhile gets its response from the next object"
   expect([again.status, again.headers.get("Retry-After")]).toEqual([503, "2"]);
   expect(await again.json()).toMatchObject({ result: { status: false, error: { code: 503 } } });
   expect(lines.join()).toContain("A read did not reach the object");
+});
+
+test("a call of the operator that is lost with the object is not repeated, because it is accepted once", async () => {
+  using folder = temporaryFolder();
+  await using worker = await start(folder.path);
+  const { host, origin } = worker.url;
+  const path = "/operator/api/admin/?end-once";
+  const call = async () =>
+    fetch(origin + path, {
+      headers: { authorization: await signCall({ path, host, keys: KEYS, time: new Date() }) },
+    });
+  const lost = await call();
+  expect([lost.status, lost.headers.get("Retry-After")]).toEqual([503, "2"]);
+  expect((await call()).status).toBe(200);
 });
 
 test("a client that disconnects while it sends is no error of the instance", async () => {

@@ -263,6 +263,20 @@ describe("a restore", () => {
     expect(Object.keys(tables)).toEqual(Object.keys(withoutMoves(before)));
   });
 
+  test("that another one follows says so instead of naming a table", async () => {
+    await using source = await filled();
+    await using target = await testInstance({ plugins: pluginsOf({}) });
+    const backup = sourceOf(source.database);
+    const { id, header } = await backup.begin();
+    const restore = targetOf(target.database);
+    const first = await restore.begin(header, OPTIONS);
+    await restore.begin(header, OPTIONS);
+    const table = header.tables.find(({ name }) => name === "smtp_server");
+    if (table === undefined) throw new Error("There is no table");
+    const { rows } = await backup.page(id, table, 0);
+    await expect(restore.insert(first, table, rows)).rejects.toThrow("Another restore has begun");
+  });
+
   test("never reads rows of a backup that began later", async () => {
     await using source = await filled();
     const backup = sourceOf(source.database);

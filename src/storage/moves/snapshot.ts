@@ -1,9 +1,8 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../contracts/database.ts";
 import type { AppliedMigration, BackupPage, BackupTable } from "../../domain/backup.ts";
-import { SealpostError } from "../../errors.ts";
 import { readRow, selectExactly } from "./row-values.ts";
-import { assertOwn, columnList, dropCopies, listTables, SNAPSHOT, STAYS } from "./tables.ts";
+import { assertOwn, columnList, dropCopies, listTables, replacedBy, SNAPSHOT, STAYS } from "./tables.ts";
 
 /** Bounds of one page. A row has up to 2 MB. */
 const PAGE_ROWS = 500;
@@ -73,10 +72,7 @@ export function createSnapshots(database: Database): Snapshots {
               WHERE rowid > ${start} ORDER BY rowid LIMIT ${PAGE_ROWS}
             ) WHERE total <= ${PAGE_CHARACTERS} OR n = ${start + 1}
           ) ORDER BY rowid`)
-        .catch((cause) => {
-          if (!/no such table/.test(String(cause))) throw cause;
-          throw new SealpostError("conflict", "Another backup has begun: run this one again", { cause });
-        });
+        .catch(replacedBy("backup"));
       return {
         rows: rows.map((row) => readRow(row, columns)),
         next: rows.length === 0 ? null : start + rows.length,

@@ -6,7 +6,15 @@ import { CREATE_TABLE, recordMigration, type Step } from "../migrate.ts";
 import { changedRows, holdCopied } from "../queued-mail.ts";
 import type { RestorePlan } from "./plan.ts";
 import { expressionOf } from "./row-values.ts";
-import { columnList, dropCopies, listTables, STAGING, STAYS, type TableColumns } from "./tables.ts";
+import {
+  columnList,
+  dropCopies,
+  listTables,
+  replacedBy,
+  STAGING,
+  STAYS,
+  type TableColumns,
+} from "./tables.ts";
 
 /** Statements of one commit. */
 const ROWS_PER_COMMIT = 200;
@@ -25,6 +33,7 @@ interface StagingTables {
   tableInUse(): Promise<string | null>;
   /** Creates the tables, and drops those of an earlier restore. */
   create(id: string, tables: readonly BackupTable[]): Promise<void>;
+  /** @throws {SealpostError} `conflict` if another restore has begun meanwhile. */
   insert(id: string, table: BackupTable, rows: readonly BackupRow[]): Promise<void>;
   /** Returns whether the tables exist and have all rows. */
   isComplete(id: string, tables: readonly BackupTable[]): Promise<boolean>;
@@ -73,7 +82,7 @@ export function createStagingTables(database: Database, dueTimes: readonly SQLit
         run(sql`INSERT INTO ${stagingOf(id, name)} VALUES (${sql.join(row.map(expressionOf), sql`, `)})`),
       );
       for (let at = 0; at < inserts.length; at += ROWS_PER_COMMIT)
-        await database.commit(inserts.slice(at, at + ROWS_PER_COMMIT));
+        await database.commit(inserts.slice(at, at + ROWS_PER_COMMIT)).catch(replacedBy("restore"));
     },
 
     async isComplete(id, tables) {

@@ -85,6 +85,17 @@ export async function dropCopies(
   return old.map(({ name }) => write.run(sql`DROP TABLE IF EXISTS ${sql.identifier(name)}`));
 }
 
+/**
+ * Creates what handles the error of a statement that uses a copy.
+ * @throws {SealpostError} `conflict` if the next copy has replaced this one; otherwise the error.
+ */
+export function replacedBy(next: "backup" | "restore") {
+  return (cause: unknown): never => {
+    if (!/no such table/.test(String(cause))) throw cause;
+    throw new SealpostError("conflict", `Another ${next} has begun: run this one again`, { cause });
+  };
+}
+
 /** Seconds since the Unix epoch, in 8 digits. */
 function secondsIn(date: Date): string {
   return Math.floor(date.getTime() / 1_000)

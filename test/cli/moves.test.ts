@@ -109,6 +109,7 @@ describe("a portable backup", () => {
     using target = temporaryFolder();
     const whole = readFileSync(await portableBackup(folder));
     const cut = join(target.path, "cut.jsonl");
+    mkdirSync(join(target.path, "data"));
     for (let length = 1; length < whole.length; length++) {
       writeFileSync(cut, whole.subarray(0, length));
       const read = async () => {
@@ -125,6 +126,29 @@ describe("a portable backup", () => {
     const file = await portableBackup(folder);
     writeFileSync(file, readFileSync(file, "utf8").replace('"key_check"', '"key_chock"'));
     expect((await cli(folder, {}, "restore", file, "--replace")).stderr).toContain("is cut off or damaged");
+  });
+
+  test("with a damaged header, or a row that lost a value, is called damaged before any of it is used", async () => {
+    using folder = temporaryFolder();
+    const file = await portableBackup(folder);
+    const whole = readFileSync(file, "utf8");
+    for (const [found, damage] of [
+      [/"keys":\["/, "$&x"],
+      [/"hash":"../, '"hash":"00'],
+      [/"name":"admin"/, '"name":"admjn"'],
+      [/"0001_core"/, '"0009_core"'],
+      [/^(\[".*?"),/m, "$1 "],
+    ] as const) {
+      const text = whole.replace(found, damage);
+      expect(text).not.toBe(whole);
+      writeFileSync(file, text);
+      await expect(openPortable(file)).rejects.toThrow("is cut off or damaged: use another backup");
+    }
+    let requests = 0;
+    await using instance = Bun.serve({ port: 0, fetch: () => Response.json(requests++) });
+    const rejected = await cli(folder, {}, "restore", file, "--url", instance.url.origin);
+    expect(rejected.stderr).toContain("is cut off or damaged: use another backup");
+    expect(requests).toBe(0);
   });
 
   test("is rejected with the keys of another instance, and says what to do", async () => {

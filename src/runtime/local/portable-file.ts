@@ -22,7 +22,7 @@ interface RowBatch {
 /** A portable backup that is read. */
 export interface PortableBackup {
   readonly header: BackupHeader;
-  /** Yields all rows once. @throws {SealpostError} `conflict`, after the last row at the latest, for a damaged file. */
+  /** Yields all rows. @throws {SealpostError} `conflict`, after the last row at the latest, for a damaged file. */
   batches(): AsyncGenerator<RowBatch>;
 }
 
@@ -76,24 +76,30 @@ async function* withTrailer(lines: AsyncGenerator<unknown>): AsyncGenerator<stri
 }
 
 /**
- * Opens a portable backup.
- * @throws {SealpostError} `conflict` if its first line is not the header of one.
+ * Opens a portable backup, and reads it once: a header that was damaged would be rejected for what it seems to say.
+ * @throws {SealpostError} `conflict` if it is damaged, or its first line is not the header of one.
  */
 export async function openPortable(file: string): Promise<PortableBackup> {
-  const lines = readLines(file);
-  const first = await lines.next();
-  const header = first.done ? null : read(backupHeader, first.value);
-  if (header !== null) return { header, batches: () => readBatches(file, header, lines) };
-  await lines.return(undefined);
+  const header = await readHeader(file);
+  const batches = () => readBatches(file, header);
+  for await (const _ of batches());
+  return { header, batches };
+}
+
+async function readHeader(file: string): Promise<BackupHeader> {
+  for await (const line of readLines(file)) {
+    const header = read(backupHeader, line);
+    if (header !== null) return header;
+    break;
+  }
   const message = `${file} is not a backup that this version of Sealpost reads: use the version that wrote it`;
   throw new SealpostError("conflict", message);
 }
 
-async function* readBatches(
-  file: string,
-  { tables }: BackupHeader,
-  lines: AsyncGenerator<Line>,
-): AsyncGenerator<RowBatch> {
+async function* readBatches(file: string, { tables }: BackupHeader): AsyncGenerator<RowBatch> {
+  const lines = readLines(file);
+  // The header.
+  await lines.next();
   let table: BackupTable | undefined;
   let batch: BackupRow[] = [];
   let characters = 0;

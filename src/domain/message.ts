@@ -26,7 +26,7 @@ export interface Message {
   readonly language?: string | undefined;
   readonly attachments?: readonly Attachment[] | undefined;
   /**
-   * Further header fields, such as `OTP-Token`. A name has letters, digits and `-`. Fields that Sealpost writes and
+   * Further header fields, such as `OTP-Token`. A name has letters, digits, `-` and `_`. Fields that Sealpost writes and
    * fields that affect routing are rejected.
    */
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -85,7 +85,7 @@ export interface ComposedMessage {
 }
 
 /** RFC 5322 2.2, and short enough to leave room for a value in a folded line. */
-const FIELD_NAME = /^[A-Za-z][A-Za-z0-9-]{0,30}$/;
+const FIELD_NAME = /^[A-Za-z][\w-]{0,63}$/;
 /** Fields that Sealpost writes (RFC 5322 3.6, RFC 2045), and those that other programs read as trace information. */
 const RESERVED =
   /^(from|sender|to|cc|bcc|reply-to|subject|date|message-id|mime-version|content-.*|resent-.*|received|return-path|dkim-.*|arc-.*)$/i;
@@ -99,9 +99,9 @@ const UNSAFE = /[^\P{Cc}\t]|[\u2028\u2029]/u;
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 
 /** RFC 5322 3.6.4. */
-const MESSAGE_IDS = /^<[^<>\s@]+@[^<>\s@]+>( <[^<>\s@]+@[^<>\s@]+>)*$/;
+const MESSAGE_IDS = /^<[^<>\s@]+@[^<>\s@]+>([ \t]*<[^<>\s@]+@[^<>\s@]+>)*$/;
 /** RFC 2369 3.2: URLs in angle brackets. RFC 8058 3.1 needs one with https. */
-const UNSUBSCRIBE_URLS = /^<(https|mailto):[^<>\s,]+>(, ?<(https|mailto):[^<>\s,]+>)*$/i;
+const UNSUBSCRIBE_URLS = /^<(https|mailto):[^<>\s]+>( *, *<(https|mailto):[^<>\s]+>)*$/i;
 
 /** The fields that an HTTP caller may set, by name in lower case, and their values. `x-` stands for all `X-*` fields. */
 const HTTP_FIELDS: Readonly<Record<string, { readonly value: RegExp; readonly expected: string }>> = {
@@ -128,7 +128,7 @@ export function isStructuredField(name: string): boolean {
 
 /** Returns what is expected instead of this field; `null` if the field is valid. */
 export function fieldProblem(name: string, value: string): string | null {
-  if (!FIELD_NAME.test(name)) return "expected a name of at most 31 letters, digits and -";
+  if (!FIELD_NAME.test(name)) return "expected a name of at most 64 letters, digits, - and _";
   if (RESERVED.test(name)) return "expected a field that is not reserved";
   if (isUnsafeInHeader(value)) return "expected one line without control characters";
   if (!isStructuredField(name)) return null;

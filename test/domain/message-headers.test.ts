@@ -9,6 +9,12 @@ describe("httpFieldProblem()", () => {
     ["In-Reply-To", "<1@example.org>"],
     ["References", "<1@example.org> <2@example.org>"],
     ["X-Ticket", "Nr. 7, für Ann"],
+    ["List-Unsubscribe", "<https://example.org/u?id=1,2>,<mailto:leave@example.org,list@example.org>"],
+    ["List-Unsubscribe", "<mailto:leave@example.org> ,  <https://example.org/u>"],
+    ["References", "<1@example.org>\t<2@example.org>  <3@example.org><4@example.org>"],
+    ["X-MS-Exchange-Organization-BypassFocusedInbox", "true"],
+    ["X-Mailgun-Delivery-Time-Optimize-Period", "24h"],
+    ["X-Ticket_ID", "7"],
     ["x-empty", ""],
   ])("takes %s: %s", (name, value) => {
     expect(httpFieldProblem(name, value)).toBeNull();
@@ -25,6 +31,8 @@ describe("httpFieldProblem()", () => {
     ["X-Ticket", "7\0"],
     ["X-", "7"],
     ["X Ticket", "7"],
+    [`X-${"a".repeat(63)}`, "7"],
+    ["List-Unsubscribe", "<https://example.org/u> <https://example.org/v>"],
     ["OTP-Token", "123456"],
     ["Auto-Submitted", "no"],
     ["Bcc", "a@example.org"],

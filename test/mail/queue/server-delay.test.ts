@@ -31,6 +31,8 @@ describe("serverDelayMs()", () => {
     ["in 1 day, 2 hours, 3 minutes and 4 seconds", DAY_MS + 2 * HOUR_MS + 3 * MINUTE_MS + 4 * SECOND_MS],
     ["in 1 day, 2:03:04", DAY_MS + 2 * HOUR_MS + 3 * MINUTE_MS + 4 * SECOND_MS],
     ["in 5-10 minutes", 10 * MINUTE_MS],
+    ["in 5–10 minutes", 10 * MINUTE_MS],
+    ["try again in 00h:04m:59s", 299 * SECOND_MS],
     ["in 1.5 hours", 90 * MINUTE_MS],
     ["Retry-After: 60 seconds", MINUTE_MS],
     ["try again in 0 seconds", 0],

@@ -44,14 +44,17 @@ export function createTriggerByPin({
       await store.append(...refund());
       throw error;
     });
+    let isRepeated = true;
     // Also without a matching token: an error about the key must not reveal that the PIN is right.
-    const result = await idempotent(c, [named, pin], () =>
-      trigger(c, opened, (sent) =>
+    const result = await idempotent(c, [named, pin], () => {
+      isRepeated = false;
+      return trigger(c, opened, (sent) =>
         opened.length === 0
           ? [wrongPinRow(audit, c, targets)]
           : [triggerRow(audit, c, sent), ...(sent.issued.length > 0 ? refund() : [])],
-      ),
-    );
+      );
+    });
+    if (isRepeated && opened.length > 0 && result.issued.length > 0) await store.append(...refund());
     return { targets, opened, result };
   };
 }

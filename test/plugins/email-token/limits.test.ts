@@ -274,4 +274,14 @@ describe("failures of a client", () => {
     expect((await it.check(right)).value).toBe(true);
     expect([await fail(), await fail(), await fail()]).toEqual([200, 200, 429]);
   });
+
+  test("do not include a correct PIN that is sent again with its idempotency key", async () => {
+    await using it = await started();
+    await it.enroll({ pin: PIN });
+    const repeat = () =>
+      it.check({ user: "ann", pass: PIN }, { headers: { "Idempotency-Key": "one login" } });
+    const first = transactionOf(await repeat());
+    for (let time = 0; time < 12; time++) expect(transactionOf(await repeat())).toBe(first);
+    expect(it.sent).toHaveLength(1);
+  });
 });

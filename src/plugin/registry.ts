@@ -13,7 +13,7 @@ import { auditEntry } from "../domain/audit.ts";
 import { problem } from "../domain/findings.ts";
 import { SealpostError } from "../errors.ts";
 import type { Checks } from "../mail/doctor/doctor.ts";
-import { epochMigration } from "../storage/kept-tables.ts";
+import { keptMigration } from "../storage/kept-tables.ts";
 import { createSettingsRepository } from "../storage/settings.ts";
 import type { RouteDeps } from "../wire/mount-routes.ts";
 import { actionsOf, eventNameOf } from "../wire/route.ts";
@@ -110,7 +110,7 @@ export function readPlugins(registered: readonly Plugin[]): PluginSet {
     plugins,
     migrations: plugins.flatMap(({ name, migrations = [], kept = [] }) => [
       ...migrations.map((migration) => ({ ...migration, name: `${name}/${migration.name}` })),
-      ...kept.map((table) => ({ name: `${name}/kept_${table.name}`, sql: epochMigration(table.name) })),
+      ...kept.map((table) => keptMigration(name, table.name)),
     ]),
     kept: plugins.flatMap(({ kept = [] }) => kept),
     sealed: plugins.flatMap(({ sealed = [] }) => sealed),

@@ -5,6 +5,7 @@ import type { Database, Migration, Statement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
 import { isUnavailable } from "./errors.ts";
+import { keptTableOf, restoreTriggers } from "./kept-tables.ts";
 
 const BREAKPOINT = /^--> statement-breakpoint\s*$/m;
 /** Creates the table of applied migrations. */
@@ -47,7 +48,9 @@ export async function migrate(
   const rows = await database.read.all<AppliedRow>(SELECT_APPLIED).catch(noTable);
   const applied = rows === null ? await createTable(database) : hashesOf(rows);
   const done: string[] = [];
-  for (const step of missingOf(steps, applied)) if (await apply(database, step, now())) done.push(step.name);
+  for (const step of missingOf(steps, applied)) {
+    if (await apply(database, withTriggers(step, applied.keys()), now())) done.push(step.name);
+  }
   return done;
 }
 
@@ -100,6 +103,18 @@ export function prepared({ name, sql: text }: Migration): Step {
       return statementsOf(name, unified);
     },
   };
+}
+
+/**
+ * Adds the triggers of its plugin's kept tables to a migration. A migration that replaces a table drops them with it,
+ * without an error, and its changes would no longer be noticed.
+ * @param applied names of the migrations before it.
+ */
+export function withTriggers(step: Step, applied: Iterable<string>): Step {
+  const owner = ownerOf(step.name);
+  const kept = [...applied].filter((name) => owner !== "" && ownerOf(name) === owner).map(keptTableOf);
+  const triggers = kept.flatMap((table) => (table === null ? [] : restoreTriggers(table)));
+  return { ...step, statements: [...step.statements, ...triggers] };
 }
 
 /** @throws {TypeError} if one statement is in fact two. */

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
-import { definePlugin, route } from "sealpost/plugin";
+import { definePlugin, type KeptTable, type PluginStore, route } from "sealpost/plugin";
 import * as v from "valibot";
 import { openEmptyDatabase } from "../fixtures/database.ts";
 import { realRandomBytes, testInstance } from "../fixtures/instance.ts";
@@ -31,3 +31,42 @@ test.each(["commit", "decide"] as const)(
     expect(await database.read.all(sql`SELECT id FROM late_row`)).toEqual([]);
   },
 );
+
+test("kept() returns every change of a table that a later version of the plugin has replaced", async () => {
+  const rebuilt = [
+    "CREATE TABLE late_new (id TEXT, note TEXT NOT NULL DEFAULT '')",
+    "INSERT INTO late_new (id) SELECT id FROM late_row",
+    "DROP TABLE late_row",
+    "ALTER TABLE late_new RENAME TO late_row",
+  ];
+  const migrations = [
+    { name: "0001", sql: "CREATE TABLE late_row (id TEXT)" },
+    { name: "0002", sql: rebuilt.join("\n--> statement-breakpoint\n") },
+  ];
+  const rows: KeptTable<{ id: string }> = {
+    name: "late_row",
+    select: (read) => read.select({ id: sql<string>`id` }).from(sql`late_row`),
+  };
+  const start = (version: number) => {
+    let store: PluginStore | undefined;
+    const plugin = definePlugin({
+      name: "late",
+      options: v.object({}),
+      migrations: migrations.slice(0, version),
+      kept: [rows],
+      setup(ctx) {
+        store = ctx.store;
+        return {};
+      },
+    });
+    return testInstance({ database, plugins: [plugin()] }).then((instance) => ({ instance, store }));
+  };
+  const database = openEmptyDatabase({ randomBytes: realRandomBytes });
+  await start(1);
+  const { store, instance } = await start(2);
+  await using _ = instance;
+  for (const id of ["1", "2", "3"]) {
+    await database.commit([database.write.run(sql`INSERT INTO late_row (id) VALUES (${id})`)]);
+    expect(await store?.kept(rows)).toHaveLength(Number(id));
+  }
+});

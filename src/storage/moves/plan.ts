@@ -1,7 +1,7 @@
 import type { Migration } from "../../contracts/database.ts";
 import type { AppliedMigration } from "../../domain/backup.ts";
 import { SealpostError } from "../../errors.ts";
-import { ownerOf, prepared, type Step } from "../migrate.ts";
+import { ownerOf, prepared, type Step, withTriggers } from "../migrate.ts";
 
 /** The migrations of a restore, in order. */
 export interface RestorePlan {
@@ -33,7 +33,7 @@ export function planRestore(
       const found = inBackup.get(step.name);
       return found === undefined ? [] : [{ ...step, appliedAt: found.appliedAt }];
     }),
-    after: steps.filter(({ name }) => !inBackup.has(name)),
+    after: steps.filter(({ name }) => !inBackup.has(name)).map((step) => withTriggers(step, inBackup.keys())),
   };
 }
 

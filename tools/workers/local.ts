@@ -14,7 +14,7 @@ import { stopSignal } from "../../src/runtime/local/stop-signal.ts";
 import { PLATFORM as platform } from "../../src/runtime/platform.ts";
 import { PAGE_FOLDER } from "../page.ts";
 import { bundleWorker, writeWorker } from "./build.ts";
-import { lockData } from "./data-lock.ts";
+import { assertNotOpen, lockData } from "./data-lock.ts";
 import { writeDocument } from "./document.ts";
 import { type ServedWorker, type ServeWorkerOptions, type Services, serveWorker } from "./serve.ts";
 
@@ -31,6 +31,8 @@ export const OBJECTS_FOLDER = join(DATA_FOLDER, "objects");
 export const DATABASE_FOLDER = join(DATA_FOLDER, "database");
 /** An object's file has the object's ID as its name. Its folder exists before it. */
 const OBJECT_FILES = new Glob(`*/${"[0-9a-f]".repeat(64)}.sqlite`);
+/** The alarms of a class, which workerd has open as long as it runs. */
+const ALARM_FILES = new Glob("*/metadata.sqlite");
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** Sources, bindings and services of one build of the Worker. */
@@ -118,6 +120,12 @@ async function serveIn(config: Config, { entry, bindings, services }: WorkerPlan
 /** Whether the default build has data on this machine. */
 export function hasObject(): boolean {
   return existsSync(OBJECTS_FOLDER) && !OBJECT_FILES.scanSync(OBJECTS_FOLDER).next().done;
+}
+
+/** @throws {SealpostError} `bad_setting` if a workerd that has outlived its start uses the data of the default build. */
+export function assertNoOtherWorkerd(): void {
+  if (!existsSync(OBJECTS_FOLDER)) return;
+  for (const file of ALARM_FILES.scanSync(OBJECTS_FOLDER)) assertNotOpen(join(OBJECTS_FOLDER, file));
 }
 
 /**

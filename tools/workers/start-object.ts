@@ -5,6 +5,7 @@ import { invalidSetting } from "../../src/runtime/invalid-setting.ts";
 import { randomPassword } from "../../src/runtime/local/first-admin.ts";
 import { OBJECT_ENTRY } from "./build.ts";
 import {
+  assertNoOtherWorkerd,
   DATABASE_FOLDER,
   hasObject,
   OBJECTS_FOLDER,
@@ -24,6 +25,7 @@ const start: StartBuild = async (config, serve, stack) => {
   assertNoOtherDatabase();
   const isNew = !hasObject();
   const keys = await prepareData(config, stack);
+  assertNoOtherWorkerd();
   const serveWith = (password: string | null) =>
     serve({
       entry: OBJECT_ENTRY,

@@ -4,10 +4,13 @@ import { once } from "node:events";
 import { mkdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
+import { OBJECT_ENTRY } from "../../../tools/workers/build.ts";
 import { lockData } from "../../../tools/workers/data-lock.ts";
+import { OBJECTS, serveWorker } from "../../../tools/workers/serve.ts";
 import { TEST_MS } from "../../fixtures/process/child.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { ADMIN, startInVain, startSealpost } from "../../fixtures/process/sealpost.ts";
+import { builtWorker } from "../../fixtures/worker-bundle.ts";
 import { KEYS, PASSWORD, startDatabase } from "./fixtures/sealpost.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -80,6 +83,25 @@ test("start:workers does not start twice on the same data, whatever the port", a
     expect(stderr).toMatch(/^sealpost: data\/workers\/lock is locked: [^\n]*stop it, or start [^\n]*\n$/);
   }
   await sealpost.stop();
+});
+
+test("start:workers does not start next to a workerd that has outlived another one", async () => {
+  using folder = temporaryFolder();
+  const objects = join(folder.path, "data", "workers", "objects");
+  const bindings = { SEALPOST_KEYS: KEYS, SEALPOST_ADMIN_PASSWORD: PASSWORD };
+  {
+    const services = { ...OBJECTS, durableObjectsPersist: objects };
+    await using worker = await serveWorker({ bundle: await builtWorker(OBJECT_ENTRY), bindings, services });
+    expect((await fetch(new URL("/readyz", worker.url))).status).toBe(200);
+    const { code, stderr } = await startInVain({ folder: folder.path, env: bindings }, OBJECT);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^sealpost: data\/workers\/objects\/\S+ is locked: [^\n]*end that process[^\n]*\n$/,
+    );
+  }
+  await using next = await startSealpost({ folder: folder.path, env: bindings }, OBJECT);
+  await next.logIn();
+  await next.stop();
 });
 
 test("a lock of data ends with its process, even if that is killed", async () => {

@@ -87,11 +87,14 @@ interface KeyEntry {
 }
 
 /**
- * Parses `SEALPOST_KEYS`: `id:base64(32 bytes)`, comma-separated. The first encrypts, all decrypt.
+ * Parses `SEALPOST_KEYS`: `id:base64(32 bytes)`, comma-separated or one a line. The first encrypts, all decrypt.
  * @throws {SealpostError} `bad_setting`; the message never repeats key material.
  */
 export function parseKeyring(text: string): Keyring {
-  const [first, ...others] = text.split(",").map(parseEntry);
+  const [first, ...others] = text
+    .trim()
+    .split(/[,\n]\s*/)
+    .map(parseEntry);
   if (first === undefined) throw invalidKeys("is empty");
   const ids = [first, ...others].map((entry) => entry.id);
   const repeated = ids.find((id, index) => ids.indexOf(id) !== index);

@@ -43,6 +43,11 @@ describe("parseKeyring()", () => {
     expect(error.message).toContain(named);
   });
 
+  test("takes the text of a key file, which has a key a line", () => {
+    const text = `${fresh("new")}\r\n\n${fresh("old")}\n`;
+    expect(parseKeyring(text).ids).toEqual(["new", "old"]);
+  });
+
   test("never repeats key material in an error", () => {
     for (const text of [key, `:${key}`, `${key}:x`, `a:${key},a:${key}`, `a:${key}AAAA`]) {
       const error = refusal(text);

@@ -3,7 +3,7 @@ import type { AuditLog } from "../access/audit-log.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Circuit } from "../mail/circuit.ts";
 import { type Servers, type StoredDefinition, serverNotFound } from "../mail/servers/definitions.ts";
-import { describeIdentity } from "../mail/servers/describe-identity.ts";
+import { createDescribeIdentity, type DescribeIdentity } from "../mail/servers/describe-identity.ts";
 import type { SaveServer } from "../mail/servers/save.ts";
 import type { Registry } from "../plugin/registry.ts";
 import { noticeDetail, noticeEntries, respond, usedByDetail, usedByEntries } from "../wire/envelope.ts";
@@ -58,13 +58,13 @@ interface WriteDeps {
 }
 
 /** Creates what reads the details of listed definitions: their health in one round trip, whatever their number. */
-function createListDetails({ servers, circuit, plugins, platform }: ReadDeps) {
+function createListDetails({ circuit, plugins, platform }: ReadDeps, describeIdentity: DescribeIdentity) {
   return async (all: readonly StoredDefinition[]) => {
     const now = platform.now();
     const [healthOf, users] = await Promise.all([circuit.healthOfAll(), plugins.serverUsers()]);
     const entries = all.map(async (one) => {
-      const { identifier, certificate } = one;
-      const identity = certificate === "" ? null : await describeIdentity(servers, identifier, now);
+      const { identifier } = one;
+      const identity = await describeIdentity(one, now);
       const { plugins: usedBy } = users.of(identifier);
       return [
         identifier,
@@ -83,7 +83,8 @@ export function smtpServerRoutes(deps: ReadDeps & WriteDeps) {
 function readRoutes(deps: ReadDeps) {
   const { servers, circuit, auditLog, platform, revealSecrets } = deps;
   const textOf = createListTexts();
-  const details = createListDetails(deps);
+  const describeIdentity = createDescribeIdentity(servers);
+  const details = createListDetails(deps, describeIdentity);
   return [
     route(
       {
@@ -145,7 +146,7 @@ function readRoutes(deps: ReadDeps) {
         const reveal = revealSecrets && !censor;
         if (reveal && server.isSet.password) await auditLog.revealed(c.get("actor"), identifier, "password");
         c.header("ETag", server.etag);
-        const identity = await describeIdentity(servers, identifier, platform.now());
+        const identity = await describeIdentity(server, platform.now());
         const detail = { ...toDefinitionDetail(server, health, identity), ...unreadable([server], reveal) };
         return respond(toDefinitionView(server, reveal), { detail });
       },

@@ -1,8 +1,9 @@
+import { BoundedCache } from "../../domain/bounded-cache.ts";
 import { SealpostError } from "../../errors.ts";
 import { type CertificateSummary, describeCertificate, describeKey } from "../../smime/describe.ts";
 import type { Inspection } from "../../smime/identity.ts";
 import { daysUntil } from "../../smime/validity.ts";
-import type { Servers } from "./definitions.ts";
+import type { Servers, StoredDefinition } from "./definitions.ts";
 
 /** A certificate, and how long it is valid. */
 export interface CertificateReport extends CertificateSummary {
@@ -20,16 +21,33 @@ export interface IdentityReport extends CertificateReport {
 }
 
 /** Describes the identity of a definition. `null` if there is none, or if it cannot be decrypted. */
-export async function describeIdentity(
-  servers: Pick<Servers, "inspect">,
-  identifier: string,
+export type DescribeIdentity = (
+  definition: Pick<StoredDefinition, "identifier" | "certificate" | "etag">,
   now: Date,
-): Promise<IdentityReport | null> {
-  const inspection = await servers.inspect(identifier).catch((error) => {
-    if (error instanceof SealpostError && error.code === "unsealable") return null;
-    throw error;
-  });
-  return inspection && describeInspection(inspection, now);
+) => Promise<IdentityReport | null>;
+
+/** Reports that are cached, and for how long: days and path change with time. */
+const MAX_CACHED = 1_000;
+const CACHED_MS = 60_000;
+
+/**
+ * Creates what describes the identities of stored definitions. An inspection decrypts the key and verifies the path, which
+ * takes longer than the rest of a request, so the report of a version is cached. It has nothing secret.
+ */
+export function createDescribeIdentity(servers: Pick<Servers, "inspect">): DescribeIdentity {
+  const cache = new BoundedCache<{ readonly report: IdentityReport | null; readonly at: number }>(MAX_CACHED);
+  return async ({ identifier, certificate, etag }, now) => {
+    if (certificate === "") return null;
+    const cached = cache.get(etag);
+    if (cached && Math.abs(now.getTime() - cached.at) < CACHED_MS) return cached.report;
+    const inspection = await servers.inspect(identifier).catch((error) => {
+      if (error instanceof SealpostError && error.code === "unsealable") return null;
+      throw error;
+    });
+    const report = inspection && (await describeInspection(inspection, now));
+    cache.set(etag, { report, at: now.getTime() });
+    return report;
+  };
 }
 
 /** Describes an inspected identity. `null` if no certificate belongs to the key. */

@@ -12,7 +12,7 @@ const REQUESTS = 50_000;
 /** Samples of the memory during the requests. */
 const SAMPLES = 10;
 const LIMIT_MIB = 160;
-/** After a few idle seconds the engine collects all garbage and returns its pages. */
+/** After a few idle seconds the server collects all garbage, and the engine returns its pages. */
 const IDLE_MS = 10_000;
 /** A leak of 1 kB per request adds 50 MiB, and makes the second half a fifth larger than the first. */
 const GROWTH_LIMIT = 1.1;

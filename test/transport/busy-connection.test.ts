@@ -155,6 +155,35 @@ describe("messages that wait for one connection", () => {
     expect(subject.recipients().toSorted()).toEqual(ADDRESSES);
   });
 
+  test("take a new connection once the limit that the server has shown is a minute old", async () => {
+    const held = (): [Promise<() => void>, mis.Misbehavior] => {
+      const { promise, resolve } = Promise.withResolvers<() => void>();
+      return [promise, (_, proceed) => resolve(proceed)];
+    };
+    const [[data, onData], [body, onBody], [rcpt, onRcpt]] = [held(), held(), held()];
+    const full = mis.replyAndClose("421 4.3.2 Too many connections");
+    const reject: mis.Misbehavior = (peer) => onRcpt(peer, () => peer.write("550 5.1.1 No such user\r\n"));
+    const scripts: readonly Script[] = [{}, { greeting: full }, { rcpt: reject }];
+    await using subject = await createBusySubject({ script: (index) => scripts[index] ?? {} }, 2);
+    await Promise.all([subject.send("a"), subject.send("b")]);
+    subject.clock.advance(61_000);
+    subject.server.connections[0]?.script("data", onData);
+    subject.server.connections[0]?.script("body", onBody);
+    const [c, no] = [subject.send("c"), subject.send("no")];
+    const [accept, refuse] = await Promise.all([data, rcpt]);
+    const d = subject.send("d");
+    accept();
+    // Its connection is promised to the one that waits.
+    const finish = await body;
+    refuse();
+    expect((await no).successful).toBe(false);
+    subject.clock.advance(1_000);
+    expect((await d).successful).toBe(true);
+    finish();
+    expect((await c).successful).toBe(true);
+    expect(subject.recipients().toSorted()).toEqual(ADDRESSES);
+  });
+
   test("use a new connection if the server rejects MAIL after a hundred messages", async () => {
     let received = 0;
     const mail: mis.Misbehavior = (peer, proceed) =>

@@ -31,6 +31,28 @@ for (const connectionsAt of ["greeting", "auth"] as const) {
   }
 }
 
+for (const allowed of [1, 2]) {
+  for (const maxConnections of [1, 2, 5]) {
+    test(`messages wait for a connection that is being closed, with ${allowed} of ${maxConnections} connections allowed`, async () => {
+      const rcpt = mis.when(/<no/, mis.reply("550 5.1.1 No such user"));
+      await using server = await startSmtpServer({
+        limits: { maxConnections: allowed },
+        script: { rcpt, quit: mis.delay(30) },
+      });
+      await using transport = makeTransport();
+      const target = serverAt(server.port, { timeoutMs: TIMEOUT_MS, maxConnections });
+      const names = ["a", "no1", "b", "no2", "c", "d"];
+      const receipts = await Promise.all(
+        names.map((name) => sendTo(transport, target, { recipient: `${name}@example.net` })),
+      );
+      expect(receipts.map((one) => (one.successful ? "sent" : one.failure.code))).toEqual(
+        names.map((name) => (name.startsWith("no") ? "recipient_rejected" : "sent")),
+      );
+      expect(server.messages).toHaveLength(4);
+    });
+  }
+}
+
 for (const [what, script] of [
   ["at MAIL with 421", { mail: mis.replyAndClose("421 4.3.2 Too many connections") }],
   ["at MAIL with 432", { mail: mis.reply("432 4.3.2 Concurrent connections limit exceeded") }],

@@ -89,6 +89,11 @@ export class SmtpConnection {
     return this.#conversation.isPrepared && this.#io.isOpen;
   }
 
+  /** Whether the socket is closed on this side. */
+  get isClosed(): boolean {
+    return this.#io.isDestroyed;
+  }
+
   /** Number of times this connection has waited for a reply so far. The handshake of STARTTLS counts as one. */
   get roundTrips(): number {
     return this.#conversation.roundTrips + this.#io.handshakes;

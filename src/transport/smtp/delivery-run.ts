@@ -257,13 +257,13 @@ export class DeliveryRun {
       const opened = await this.#openAddress(skip, token?.accessToken ?? null, until);
       if (opened.failure === null) return opened;
       const { address, hasNext, failure, reached, connection } = opened;
+      const isLimit = failure.reply !== null && slot.hasOthers;
       const closed = connection === null ? Promise.resolve() : slot.close(connection);
       if (furthest === null || reached >= furthest.reached) furthest = opened;
       else {
         this.tls = tls;
         this.seen = { ...seen, addresses: this.seen.addresses };
       }
-      const isLimit = failure.reply !== null && slot.hasOthers;
       if (address === null || isLimit || !isUnserved(failure)) break;
       this.#deps.connect.avoid?.(address, server.port);
       if (!hasNext || !(await this.#restart(closed))) break;

@@ -59,6 +59,7 @@ interface PoolGroupDeps {
 interface Waiter {
   readonly message: () => NextMessage | null;
   readonly connections: number | undefined;
+  readonly memory: ServerMemory;
   /** Position among the waiting deliveries of all keys. */
   readonly arrival: number;
   grant(idle: SmtpConnection | null): void;
@@ -87,6 +88,8 @@ export class PoolGroup {
   readonly #waiting = new WaitingLine<Waiter>();
   /** Number of slots that are not released. */
   #busy = 0;
+  /** Number of connections that have sent messages, and that the server has not closed yet. */
+  #closing = 0;
   /** Whether a timer watches for old promises. */
   #isWatched = false;
   /** The number of connections that the server turned out to allow, and how long that is assumed. */
@@ -138,7 +141,7 @@ export class PoolGroup {
     if (entry === undefined) return false;
     entry.cancel();
     entry.connection.resume();
-    void this.#deps.retire(entry.connection);
+    void this.#retire(entry.connection);
     this.#reportEmpty();
     return true;
   }
@@ -147,16 +150,21 @@ export class PoolGroup {
   close(reason: Error): void {
     for (const waiter of this.#waiting.all()) waiter.reject(reason);
     for (let entry = this.#takeIdle(); entry !== null; entry = this.#takeIdle()) {
-      void this.#deps.retire(entry.connection);
+      void this.#retire(entry.connection);
     }
   }
 
   #maxConnections({
     connections = this.#deps.limits.connections,
   }: Pick<AcquireOptions, "connections">): number {
-    const max = Math.min(connections, this.#deps.limits.maxConnections);
-    if (this.#limit === null || this.#limit.untilMs <= this.#deps.clock.nowMs()) return max;
-    return Math.min(max, this.#limit.connections);
+    return Math.min(connections, this.#deps.limits.maxConnections, this.#serverLimit);
+  }
+
+  /** The number of slots that the server is assumed to allow. It still counts the connections that are being closed. */
+  get #serverLimit(): number {
+    const limit = this.#limit;
+    const isKnown = limit !== null && limit.untilMs > this.#deps.clock.nowMs();
+    return isKnown ? limit.connections - this.#closing : Number.POSITIVE_INFINITY;
   }
 
   async #take(options: AcquireOptions): Promise<PoolSlot> {
@@ -178,6 +186,7 @@ export class PoolGroup {
     const waiter: Waiter = {
       message,
       connections,
+      memory,
       arrival: isFirst ? 0 : this.#deps.arrive(),
       grant: (idle) => {
         leave();
@@ -196,7 +205,7 @@ export class PoolGroup {
 
   #slot(idle: SmtpConnection | null, memory: ServerMemory): PoolSlot {
     const { limits, clock, hold, isClosed } = this.#deps;
-    const others = (): number => this.#busy - 1 + this.#idle.length;
+    const others = (): number => this.#busy - 1 + this.#idle.length + this.#closing;
     let nextWaiter: Waiter | null = null;
     const release = hold((connection) => this.#release(connection, memory, nextWaiter));
     return {
@@ -209,15 +218,16 @@ export class PoolGroup {
         if (nextWaiter === null && this.#deps.isOwed(this.arrival)) return null;
         nextWaiter ??= this.#waiting.promise(clock.nowMs());
         if (nextWaiter === null) return null;
-        this.#watchPromises(memory);
+        this.#watchPromises();
         return nextWaiter.message();
       },
       yield: (connection) => {
         this.#limit = { connections: Math.max(1, others()), untilMs: clock.nowMs() + LIMIT_MS };
-        release(connection);
+        void this.#deps.retire(connection);
+        release(null);
       },
       close: async (connection) => {
-        const closed = this.#deps.retire(connection);
+        const closed = this.#retire(connection);
         // With a bound of all connections, the next one may be opened when this one is closed.
         if (limits.maxConnectionsInAll < Number.POSITIVE_INFINITY) await closed;
       },
@@ -231,9 +241,9 @@ export class PoolGroup {
     const waiter = isPrepared ? nextWaiter : this.#waiting.first;
     const isOwed = waiter !== null && !isPrepared && this.#deps.isOwed(waiter.arrival);
     const isGood = connection !== null && !isOwed && (isPrepared || this.#mayStay(connection, memory));
-    if (!isGood) void this.#deps.retire(connection);
+    if (!isGood) void this.#retire(connection);
     // At the server's limit, a slot without a connection goes to no one while others are in use.
-    const isOverLimit = !isGood && this.#limit !== null && this.#busy > this.#limit.connections;
+    const isOverLimit = !isGood && this.#busy > this.#serverLimit;
     const isOverfull = !isGood && this.#deps.room() < 0;
     if (waiter !== null && !isOwed && !isOverLimit && !isOverfull) {
       waiter.grant(isGood ? connection : null);
@@ -245,22 +255,39 @@ export class PoolGroup {
     this.#deps.onChange();
   }
 
+  /** Closes a connection. Never rejects. */
+  async #retire(connection: SmtpConnection | null): Promise<void> {
+    const closed = this.#deps.retire(connection);
+    // The server did not take one that has sent no message.
+    if (connection === null || connection.isClosed || connection.messages === 0) return closed;
+    this.#closing++;
+    await closed;
+    this.#closing--;
+    this.#serveWaiting();
+    this.#reportEmpty();
+  }
+
   /** Releases waiting deliveries from old promises, so that they can use another free connection. */
-  #watchPromises(memory: ServerMemory): void {
+  #watchPromises(): void {
     if (this.#isWatched) return;
     this.#isWatched = true;
-    const { clock, isClosed } = this.#deps;
+    const { clock } = this.#deps;
     clock.after(PROMISE_MS, () => {
       this.#isWatched = false;
       const isLeft = this.#waiting.expire(clock.nowMs() - PROMISE_MS);
-      for (let first = this.#waiting.first; first !== null && !isClosed(); first = this.#waiting.first) {
-        if (this.#busy >= this.#maxConnections(first)) break;
-        if (this.#idle.length === 0 && this.#deps.room() <= 0) break;
-        this.#busy++;
-        this.#release(this.#takeIdle()?.connection ?? null, memory, null);
-      }
-      if (isLeft) this.#watchPromises(memory);
+      this.#serveWaiting();
+      if (isLeft) this.#watchPromises();
     });
+  }
+
+  /** Gives idle connections, and new ones within the limits, to waiting deliveries. */
+  #serveWaiting(): void {
+    for (let first = this.#waiting.first; first !== null; first = this.#waiting.first) {
+      if (this.#deps.isClosed() || this.#busy >= this.#maxConnections(first)) return;
+      if (this.#idle.length === 0 && this.#deps.room() <= 0) return;
+      this.#busy++;
+      this.#release(this.#takeIdle()?.connection ?? null, first.memory, null);
+    }
   }
 
   #mayStay(connection: SmtpConnection, { idleMs }: ServerMemory): boolean {
@@ -270,7 +297,7 @@ export class PoolGroup {
   }
 
   #park(connection: SmtpConnection, memory: ServerMemory): void {
-    const { clock, retire } = this.#deps;
+    const { clock } = this.#deps;
     const parkedAtMs = clock.nowMs();
     const remove = (): void => {
       const index = this.#idle.findIndex((entry) => entry.connection === connection);
@@ -283,8 +310,8 @@ export class PoolGroup {
       this.#deps.onChange();
     };
     const cancel = clock.after(memory.idleMs, () => {
+      void this.#retire(connection);
       remove();
-      void retire(connection);
     });
     this.#idle.push({ connection, parkedAtMs, cancel });
     connection.park(onEnd);
@@ -298,7 +325,7 @@ export class PoolGroup {
       await setImmediate();
       if (entry.connection.isUsable) return entry.connection;
       this.#learnIdle(memory, entry.parkedAtMs);
-      void this.#deps.retire(entry.connection);
+      void this.#retire(entry.connection);
     }
     return null;
   }
@@ -319,6 +346,7 @@ export class PoolGroup {
   }
 
   #reportEmpty(): void {
-    if (this.#busy === 0 && this.#idle.length === 0 && this.#waiting.isEmpty) this.#deps.onEmpty();
+    const isUsed = this.#busy > 0 || this.#idle.length > 0 || this.#closing > 0;
+    if (!isUsed && this.#waiting.isEmpty) this.#deps.onEmpty();
   }
 }

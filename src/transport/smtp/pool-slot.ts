@@ -22,7 +22,7 @@ export interface ServerMemory {
 export interface PoolSlot {
   /** An idle connection to use. `null`: open one. */
   readonly idle: SmtpConnection | null;
-  /** Whether the key has other connections, open or about to be. */
+  /** Whether the key has other connections: open, about to be, or being closed after they have sent messages. */
   readonly hasOthers: boolean;
   /**
    * Releases the slot because the server does not take its connection. For a minute, the key gets no more connections than

@@ -49,7 +49,7 @@ export class Pool implements AsyncDisposable {
   /** Returns the number of connections in use or idle, by key. */
   openConnections(): ReadonlyMap<string, number> {
     const sizes = new Map<string, number>();
-    for (const [key, { size }] of this.#groups) if (typeof key === "string") sizes.set(key, size);
+    for (const [key, { size }] of this.#groups) if (typeof key === "string" && size > 0) sizes.set(key, size);
     return sizes;
   }
 

@@ -106,3 +106,17 @@ export function isSafeUrl(text: string): boolean {
   if (url === null || url.username !== "" || url.password !== "" || text.includes("#")) return false;
   return url.protocol === "https:" || (url.protocol === "http:" && LOOPBACK.test(url.hostname));
 }
+
+/**
+ * Returns the name that a host gives in EHLO: its full name, or the literal of one of its addresses (RFC 5321 4.1.3 and
+ * 4.1.4). A link-local address says nothing to the server.
+ */
+export function ehloNameOf(host: string, addresses: readonly string[]): string {
+  const name = asciiHostName(host);
+  if (name?.includes(".")) return name;
+  const ipv4 = addresses.map(canonicalIpv4).find((address) => address !== null);
+  const ipv6 = addresses
+    .map(canonicalIpv6)
+    .find((address) => address !== null && !address.startsWith("fe80"));
+  return ipv4 || !ipv6 ? `[${ipv4 ?? "127.0.0.1"}]` : `[IPv6:${ipv6}]`;
+}

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { canonicalIp, clientNetwork, parseCidr } from "../../src/domain/network.ts";
+import { canonicalIp, clientNetwork, ehloNameOf, parseCidr } from "../../src/domain/network.ts";
 
 describe("parseCidr()", () => {
   test.each([
@@ -74,5 +74,17 @@ describe("clientNetwork()", () => {
     ["::ffff:192.0.2.1", "192.0.2.1"],
   ])("takes %p for %p", (address, network) => {
     expect(clientNetwork(canonicalIp(address) ?? "")).toBe(network);
+  });
+});
+
+describe("ehloNameOf()", () => {
+  test.each([
+    ["mail.example.org", ["192.0.2.1"], "mail.example.org"],
+    ["web", ["2001:db8::1", "192.0.2.1"], "[192.0.2.1]"],
+    ["web", ["fe80::1", "2001:DB8::1"], "[IPv6:2001:db8::1]"],
+    ["web", ["fe80::1"], "[127.0.0.1]"],
+    ["web", [], "[127.0.0.1]"],
+  ] as const)("of %p with the addresses %p is %p", (host, addresses, name) => {
+    expect(ehloNameOf(host, addresses)).toBe(name);
   });
 });

@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { createAbortableConnect } from "../../async/abort.ts";
 import type { Config } from "../../config.ts";
 import type { Wake, WakeSource } from "../../contracts/wake.ts";
-import { asciiHostName } from "../../domain/network.ts";
+import { ehloNameOf } from "../../domain/network.ts";
 import { SealpostError } from "../../errors.ts";
 import type { ReadPageFiles } from "../../http/page.ts";
 import type { Drivers } from "../../services.ts";
@@ -110,11 +110,8 @@ export function nameDatabase(error: unknown, { databaseUrl }: Config): unknown {
   return new SealpostError(error.code, message, { parameter: "SEALPOST_DATABASE_URL", cause: error });
 }
 
-/** A host without a full name uses one of its addresses in EHLO (RFC 5321 4.1.3, 4.1.4). */
 function ownName(): string {
-  const name = asciiHostName(hostname());
-  if (name?.includes(".")) return name;
   const addresses = Object.values(networkInterfaces()).flatMap((own) => own ?? []);
-  const outer = addresses.find(({ family, internal }) => family === "IPv4" && !internal);
-  return `[${outer?.address ?? "127.0.0.1"}]`;
+  const outer = addresses.filter(({ internal }) => !internal).map(({ address }) => address);
+  return ehloNameOf(hostname(), outer);
 }

@@ -11,6 +11,7 @@ const CONTENT_TYPE =
 /** Composite types (RFC 2046 5) contain further parts, and no transfer encoding may protect these. */
 const COMPOSITE_TYPE = /^(message|multipart)\//i;
 const CHARSET = /; *charset=[^;]*/i;
+const UTF8 = "; charset=utf-8";
 /** Characters that may follow `cid:` without an escape (RFC 2392 2). */
 const CONTENT_ID = /^<?([\w!#$&'*+./=?^`{|}~@-]{1,200})>?$/;
 
@@ -71,10 +72,10 @@ function normalized(
   };
 }
 
-/** Adds a charset only to text, which always leaves as UTF-8. */
+/** Text always leaves as UTF-8, whatever charset is given. Bytes keep theirs, and get none. */
 function typeOf(isText: boolean, filename: string, given: string | null): string {
   const type = given ?? getMimeType(filename) ?? (isText ? "text/plain" : "application/octet-stream");
-  if (given !== null && (!isText || CHARSET.test(given))) return given;
-  const bare = type.replace(CHARSET, "");
-  return isText && /^text\//i.test(bare) ? `${bare}; charset=utf-8` : bare;
+  if (!isText) return given ?? type.replace(CHARSET, "");
+  if (CHARSET.test(type)) return type.replace(CHARSET, UTF8);
+  return /^text\//i.test(type) ? `${type}${UTF8}` : type;
 }

@@ -108,6 +108,7 @@ describe("normalizeMessage()", () => {
         { content: "<svg/>", filename: "a.svg", contentType: "image/svg+xml" },
         { content: "ü", filename: "a.ics", contentType: "text/calendar; method=REQUEST" },
         { content: Buffer.from("ü", "latin1"), contentType: "text/plain; charset=iso-8859-1" },
+        { content: "ü", contentType: "text/csv; charset=iso-8859-1; header=present" },
       ],
     });
     expect(attachments?.map(({ filename, contentType }) => [filename, contentType])).toEqual([
@@ -119,6 +120,7 @@ describe("normalizeMessage()", () => {
       ["a.svg", "image/svg+xml"],
       ["a.ics", "text/calendar; method=REQUEST; charset=utf-8"],
       ["attachment-8.txt", "text/plain; charset=iso-8859-1"],
+      ["attachment-9.csv", "text/csv; charset=utf-8; header=present"],
     ]);
     expect(attachments?.[0]?.content).toEqual(new TextEncoder().encode("ü"));
     expect(attachments?.[4]?.contentId).toBe("logo@example.org");

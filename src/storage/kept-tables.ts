@@ -30,26 +30,37 @@ export const ACCESS_TABLES: readonly KeptTable<unknown>[] = [ADMINS, POLICIES, A
 /** Returns the migration of a plugin that creates the counter of a table and the triggers that count its changes. */
 export function keptMigration(plugin: string, table: string): Migration {
   const counter = `INSERT INTO epoch (part, n) VALUES ('${table}', 1)`;
-  const sql = [counter, ...triggersOf(table, "CREATE TRIGGER")].join(";\n--> statement-breakpoint\n");
+  const sql = [counter, ...triggersOf(table)].join(";\n--> statement-breakpoint\n");
   return { name: `${plugin}/kept_${table}`, sql };
 }
 
-/** Returns the table of a {@link keptMigration} by its name; `null` for another migration. */
-export function keptTableOf(name: string): string | null {
-  return /\/kept_(\w+)$/.exec(name)?.[1] ?? null;
+/** Returns the table of a {@link keptMigration}; `null` for another migration. */
+export function keptTableOf({ name, sql }: Migration): string | null {
+  const [, plugin = "", table = ""] = /^([^/]+)\/kept_(\w+)$/.exec(name) ?? [];
+  return sql === keptMigration(plugin, table).sql ? table : null;
 }
 
-/** Returns statements that count a change of any rows, and create the triggers that the table lost when it was dropped. */
+/**
+ * Returns statements that count a change of any rows, and create the triggers again: a table that was dropped has lost
+ * them, and one that was renamed has taken them with it.
+ */
 export function restoreTriggers(table: string): readonly string[] {
   return [
     `UPDATE epoch SET n = n + 1 WHERE part = '${table}'`,
-    ...triggersOf(table, "CREATE TRIGGER IF NOT EXISTS"),
+    ...CHANGES.map((change) => `DROP TRIGGER IF EXISTS ${triggerName(table, change)}`),
+    ...triggersOf(table),
   ];
 }
 
-function triggersOf(table: string, create: string): readonly string[] {
-  return ["insert", "update", "delete"].map(
-    (change) => `${create} epoch_${table}_${change} AFTER ${change.toUpperCase()} ON ${table}
+const CHANGES = ["insert", "update", "delete"] as const;
+
+function triggersOf(table: string): readonly string[] {
+  return CHANGES.map(
+    (change) => `CREATE TRIGGER ${triggerName(table, change)} AFTER ${change.toUpperCase()} ON ${table}
       BEGIN UPDATE epoch SET n = n + 1 WHERE part = '${table}'; END`,
   );
+}
+
+function triggerName(table: string, change: string): string {
+  return `epoch_${table}_${change}`;
 }

@@ -27,6 +27,8 @@ interface AppliedRow {
 export interface Step extends AppliedRow {
   /** @throws {TypeError} if one statement is in fact two: the driver would run only the first. */
   readonly statements: readonly string[];
+  /** Table whose changes it counts; `null` for a migration of another kind. */
+  readonly keptTable: string | null;
 }
 type Selects = readonly [Statement, ...Statement[]];
 
@@ -48,8 +50,8 @@ export async function migrate(
   const rows = await database.read.all<AppliedRow>(SELECT_APPLIED).catch(noTable);
   const applied = rows === null ? await createTable(database) : hashesOf(rows);
   const done: string[] = [];
-  for (const step of missingOf(steps, applied)) {
-    if (await apply(database, withTriggers(step, applied.keys()), now())) done.push(step.name);
+  for (const step of withTriggers(missingOf(steps, applied), steps)) {
+    if (await apply(database, step, now())) done.push(step.name);
   }
   return done;
 }
@@ -94,10 +96,12 @@ function noTable(error: unknown): null {
 }
 
 /** Hashes a migration. Its statements are split when they are read: most starts find every migration applied. */
-export function prepared({ name, sql: text }: Migration): Step {
+export function prepared(migration: Migration): Step {
+  const { name, sql: text } = migration;
   const unified = text.replaceAll("\r\n", "\n");
   return {
     name,
+    keptTable: keptTableOf(migration),
     hash: createHash("sha256").update(unified).digest("hex"),
     get statements() {
       return statementsOf(name, unified);
@@ -106,15 +110,20 @@ export function prepared({ name, sql: text }: Migration): Step {
 }
 
 /**
- * Adds the triggers of its plugin's kept tables to a migration. A migration that replaces a table drops them with it,
- * without an error, and its changes would no longer be noticed.
- * @param applied names of the migrations before it.
+ * Adds the triggers of a plugin's kept tables to the last of its missing migrations. One that replaces a table drops them
+ * with it, without an error, and its changes would no longer be noticed. Not before the last one, which may be the one
+ * that creates the table again.
+ * @param steps all migrations.
  */
-export function withTriggers(step: Step, applied: Iterable<string>): Step {
-  const owner = ownerOf(step.name);
-  const kept = [...applied].filter((name) => owner !== "" && ownerOf(name) === owner).map(keptTableOf);
-  const triggers = kept.flatMap((table) => (table === null ? [] : restoreTriggers(table)));
-  return { ...step, statements: [...step.statements, ...triggers] };
+export function withTriggers(missing: readonly Step[], steps: readonly Step[]): readonly Step[] {
+  const lasts = new Map(missing.map((step) => [ownerOf(step.name), step]));
+  return missing.map((step) => {
+    const owner = ownerOf(step.name);
+    if (lasts.get(owner) !== step) return step;
+    const kept = steps.filter((one) => ownerOf(one.name) === owner && !missing.includes(one));
+    const triggers = kept.flatMap(({ keptTable }) => (keptTable === null ? [] : restoreTriggers(keptTable)));
+    return { ...step, statements: [...step.statements, ...triggers] };
+  });
 }
 
 /** @throws {TypeError} if one statement is in fact two. */

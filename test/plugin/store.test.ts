@@ -32,41 +32,58 @@ test.each(["commit", "decide"] as const)(
   },
 );
 
-test("kept() returns every change of a table that a later version of the plugin has replaced", async () => {
-  const rebuilt = [
-    "CREATE TABLE late_new (id TEXT, note TEXT NOT NULL DEFAULT '')",
-    "INSERT INTO late_new (id) SELECT id FROM late_row",
-    "DROP TABLE late_row",
-    "ALTER TABLE late_new RENAME TO late_row",
-  ];
-  const migrations = [
-    { name: "0001", sql: "CREATE TABLE late_row (id TEXT)" },
-    { name: "0002", sql: rebuilt.join("\n--> statement-breakpoint\n") },
-  ];
-  const rows: KeptTable<{ id: string }> = {
-    name: "late_row",
-    select: (read) => read.select({ id: sql<string>`id` }).from(sql`late_row`),
-  };
-  const start = (version: number) => {
-    let store: PluginStore | undefined;
-    const plugin = definePlugin({
-      name: "late",
-      options: v.object({}),
-      migrations: migrations.slice(0, version),
-      kept: [rows],
-      setup(ctx) {
-        store = ctx.store;
-        return {};
-      },
-    });
-    return testInstance({ database, plugins: [plugin()] }).then((instance) => ({ instance, store }));
-  };
-  const database = openEmptyDatabase({ randomBytes: realRandomBytes });
-  await start(1);
-  const { store, instance } = await start(2);
-  await using _ = instance;
-  for (const id of ["1", "2", "3"]) {
-    await database.commit([database.write.run(sql`INSERT INTO late_row (id) VALUES (${id})`)]);
-    expect(await store?.kept(rows)).toHaveLength(Number(id));
-  }
-});
+const CREATED = "CREATE TABLE late_row (id TEXT)";
+const LATER_VERSIONS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  "replaced by a copy": [
+    [
+      "CREATE TABLE late_new (id TEXT, note TEXT NOT NULL DEFAULT '')",
+      "INSERT INTO late_new (id) SELECT id FROM late_row",
+      "DROP TABLE late_row",
+      "ALTER TABLE late_new RENAME TO late_row",
+    ],
+  ],
+  "dropped and, by the next migration, created again": [["DROP TABLE late_row"], [CREATED]],
+  "renamed and created again": [["ALTER TABLE late_row RENAME TO late_old", CREATED]],
+};
+
+test.each(Object.keys(LATER_VERSIONS))(
+  "kept() returns every change of a table that a later version has %s",
+  async (change) => {
+    const later = LATER_VERSIONS[change] ?? [];
+    const migrations = [
+      { name: "0001", sql: CREATED },
+      // Not a migration of Sealpost, though its name looks like one.
+      { name: "kept_other", sql: "CREATE TABLE late_other (id TEXT)" },
+      ...later.map((statements, at) => ({
+        name: `000${at + 2}`,
+        sql: statements.join("\n--> statement-breakpoint\n"),
+      })),
+    ];
+    const rows: KeptTable<{ id: string }> = {
+      name: "late_row",
+      select: (read) => read.select({ id: sql<string>`id` }).from(sql`late_row`),
+    };
+    const start = (version: number) => {
+      let store: PluginStore | undefined;
+      const plugin = definePlugin({
+        name: "late",
+        options: v.object({}),
+        migrations: migrations.slice(0, version),
+        kept: [rows],
+        setup(ctx) {
+          store = ctx.store;
+          return {};
+        },
+      });
+      return testInstance({ database, plugins: [plugin()] }).then((instance) => ({ instance, store }));
+    };
+    const database = openEmptyDatabase({ randomBytes: realRandomBytes });
+    await start(2);
+    const { store, instance } = await start(migrations.length);
+    await using _ = instance;
+    for (const id of ["1", "2", "3"]) {
+      await database.commit([database.write.run(sql`INSERT INTO late_row (id) VALUES (${id})`)]);
+      expect(await store?.kept(rows)).toHaveLength(Number(id));
+    }
+  },
+);

@@ -33,7 +33,10 @@ export function planRestore(
       const found = inBackup.get(step.name);
       return found === undefined ? [] : [{ ...step, appliedAt: found.appliedAt }];
     }),
-    after: steps.filter(({ name }) => !inBackup.has(name)).map((step) => withTriggers(step, inBackup.keys())),
+    after: withTriggers(
+      steps.filter(({ name }) => !inBackup.has(name)),
+      steps,
+    ),
   };
 }
 

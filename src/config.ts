@@ -106,7 +106,7 @@ export const SETTINGS = {
     "SEALPOST_KEYS",
     "",
     secret,
-    "Encryption keys as `id:base64(32 bytes)`, comma-separated. The first encrypts, all decrypt. For `file:` databases the first start creates one in `sealpost.keys` next to the database",
+    "Encryption keys as `id:base64(32 bytes)`, separated by commas or line breaks. The first encrypts, all decrypt. For `file:` databases the first start creates one in `sealpost.keys` next to the database",
     { secret: true },
   ),
   adminUser: setting("SEALPOST_ADMIN_USER", "admin", name, "Name of the first admin"),

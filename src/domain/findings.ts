@@ -18,7 +18,7 @@ export const FINDINGS = {
   messages_held:
     "Messages and webhooks that are held, as after a restore: {count}. When the instance that was backed up no longer sends, POST /mail/release sends them.",
   messages_failed:
-    "Messages that failed because of their server or definition: {count}. Correct it, see GET /mail/?state=failed, and POST /mail/<id>/retry within 24 hours.",
+    "Messages that failed because of their server or definition: {count}. Correct it, see GET /mail/?state=failed and, for those that an earlier attempt may have sent, ?state=unknown, and POST /mail/<id>/retry within 24 hours.",
   /** A hint follows. */
   server_fails: "{target}: {code}.",
   server_untested: "{target}: not checked in time. Test the definition.",

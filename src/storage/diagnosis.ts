@@ -1,4 +1,4 @@
-import { and, count, eq, gt, isNotNull, lt, max, min, sql } from "drizzle-orm";
+import { and, count, gt, inArray, isNotNull, lt, max, min, sql } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Database } from "../contracts/database.ts";
 import { HOLD_MS } from "../domain/queued-mail.ts";
@@ -13,7 +13,7 @@ interface Diagnosis {
   readonly latestRow: Date | null;
   /** When the message that has waited longest was due; `null` if none waits. */
   readonly oldestDue: Date | null;
-  /** Failed messages that can still be retried. */
+  /** Failed messages that can still be retried, with those that an earlier attempt may have sent. */
   readonly retryable: number;
   /** Messages that wait until the queue is released. */
   readonly held: number;
@@ -27,7 +27,8 @@ export function createDiagnose(database: Database, dueTimes: readonly SQLiteColu
   const { read } = database;
   const seconds = sql<number>`CAST(strftime('%s', 'now') AS INTEGER)`;
   return async (now) => {
-    const canRetry = and(eq(mail.state, "failed"), isNotNull(mail.contentUntil), gt(mail.contentUntil, now));
+    const isFailed = inArray(mail.state, ["failed", "unknown"]);
+    const canRetry = and(isFailed, isNotNull(mail.contentUntil), gt(mail.contentUntil, now));
     const [[latest], [due], [failed], [waiting]] = await read.batch([
       read.select({ row: max(audit.date), seconds }).from(audit),
       read

@@ -104,10 +104,10 @@ export function isNothingDone(error: unknown): boolean {
   return isUnavailable(error) && error instanceof Error && (isBusy(error.cause) || isOverloaded(error.cause));
 }
 
-/** Whether the response to a commit may be lost: the error is neither one of the database nor of a wait before the commit. */
+/** Whether the response to a commit may be lost: a server did not respond, and the commit had left for it. */
 export function isResponseLost(error: unknown): boolean {
-  if (!isUnavailable(error) || !(error instanceof Error) || isOverloaded(error.cause)) return false;
-  return !SQL_CODE.test(resultCode(error.cause));
+  const isUnreachable = error instanceof Error && error.message === UNREACHABLE.message;
+  return isUnavailable(error) && isUnreachable && !isOverloaded(error.cause);
 }
 
 /** Index of the statement of a batch that an error is about; `null` if it is about none of them. */

@@ -73,6 +73,8 @@ describe.skipIf(NO_SQLD !== null)(
       await lost;
       const statuses = (await Promise.all(answers)).map(({ status }) => status);
       expect(statuses).toContain(200);
+      // The other call gets the response of the first, or comes before there is one.
+      expect([200, 409]).toEqual(expect.arrayContaining(statuses));
       expect((await send()).status).toBe(200);
       expect(instance.sent).toHaveLength(1);
     });

@@ -88,7 +88,20 @@ const PROBLEMS: readonly (readonly [name: string, what: string, step: Step, mess
       await instance.request("DELETE", "/smtpserver/office");
       await drain(instance);
     },
-    "Messages that failed because of their server or definition: 1. Correct it, see GET /mail/?state=failed, and POST /mail/<id>/retry within 24 hours.",
+    "Messages that failed because of their server or definition: 1. Correct it, see GET /mail/?state=failed and, for those that an earlier attempt may have sent, ?state=unknown, and POST /mail/<id>/retry within 24 hours.",
+  ],
+  [
+    "queue",
+    "a message that can be retried, and may have been sent",
+    async (instance, transport) => {
+      transport.fail({ phase: "data", code: "closed", outcome: "unknown" });
+      await queue(instance);
+      await drain(instance);
+      await instance.request("DELETE", "/smtpserver/office");
+      instance.clock.advance(1_800);
+      await drain(instance);
+    },
+    "Messages that failed because of their server or definition: 1. Correct it, see GET /mail/?state=failed and, for those that an earlier attempt may have sent, ?state=unknown, and POST /mail/<id>/retry within 24 hours.",
   ],
   [
     "dns",

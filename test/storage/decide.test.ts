@@ -1,7 +1,15 @@
 import { expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
 import { decide } from "../../src/storage/decide.ts";
-import { abandonedError, busyError, localError, remoteError } from "../../src/storage/errors.ts";
+import {
+  abandonedError,
+  busyError,
+  closedError,
+  fileGoneError,
+  localError,
+  openError,
+  remoteError,
+} from "../../src/storage/errors.ts";
 import { openEmptyDatabase } from "../fixtures/database.ts";
 import { realRandomBytes } from "../fixtures/instance.ts";
 
@@ -30,7 +38,8 @@ test("decide() reads the verdict of a commit whose response may be lost", async 
 
 test("decide() reads nothing after a commit that the database rejected or that never started", async () => {
   const rejected = ["SQLITE_BUSY", "SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CORRUPT"].map(failed);
-  for (const error of [...rejected.map(localError), ...rejected.map(remoteError), busyError()]) {
+  const unstarted = [busyError(), closedError(), fileGoneError(), openError(failed(""))];
+  for (const error of [...rejected.map(localError), ...rejected.map(remoteError), ...unstarted]) {
     expect(await decideAfter(error)).toBe("rejected");
   }
 });

@@ -87,8 +87,9 @@ function factsOf(mail: MailRecord): readonly (readonly [string, ComponentChildre
   ];
 }
 
-function Actions({ mail: { id, state, held }, reload }: MessageProps) {
+function Actions({ mail, reload }: MessageProps) {
   const t = messageTexts();
+  const { id, state, held } = mail;
   const done = useSignal("");
   const { isBusy, error, run } = useWork();
   const param = { id: encodeURIComponent(id) };
@@ -113,7 +114,7 @@ function Actions({ mail: { id, state, held }, reload }: MessageProps) {
         </div>
       )}
       <div class="actions">
-        {(held || ["deferred", "failed"].includes(state)) && (
+        {(held || ["deferred", "failed"].includes(state) || failedLast(mail)) && (
           <button type="button" class="primary" disabled={isBusy.value} onClick={() => void retry()}>
             {t.retryNow}
           </button>
@@ -122,4 +123,12 @@ function Actions({ mail: { id, state, held }, reload }: MessageProps) {
       </div>
     </>
   );
+}
+
+/** Whether the outcome is unknown because of an earlier attempt alone, so that the message may be repeated. */
+function failedLast({ recipients, attempts }: MailRecord): boolean {
+  return recipients.some(({ address, state }) => {
+    const last = attempts.findLast(({ recipient }) => recipient === address);
+    return state === "unknown" && last?.outcome === "not-sent";
+  });
 }

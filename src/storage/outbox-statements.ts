@@ -67,14 +67,27 @@ const CLAIMED = {
   dueAt: time("leaseEndsAt"),
   updatedAt: NOW,
 };
-const DUE = sql`
-  SELECT id FROM mail WHERE lane = ${QUEUE_NAME} AND due_at <= ${NOW}
-    AND (lease IS NULL OR due_at <= ${EXPIRED_BEFORE}) ORDER BY due_at, created_at`;
-/** Number of messages that a rate limit still allows: attempts of the last minute and messages in flight count. */
-const ALLOWANCE = sql`max(0, min(${LIMIT}, ${sql.placeholder("mailsPerMinute")}
-  - (SELECT count(*) FROM mail_attempt WHERE identifier = ${QUEUE_NAME} AND date > ${time("minuteAgo")} AND date <= ${NOW})
-  - (SELECT count(*) FROM mail WHERE identifier = ${QUEUE_NAME} AND state = 'sending'
-    AND due_at > ${EXPIRED_BEFORE})))`;
+const dueMail = (columns: SQL): SQL => sql`
+  SELECT ${columns} FROM mail WHERE lane = ${QUEUE_NAME} AND due_at <= ${NOW}
+    AND (lease IS NULL OR due_at <= ${EXPIRED_BEFORE}) ORDER BY due_at, created_at LIMIT ${LIMIT}`;
+/** Recipients of a message who may still get it. Each gets a message of its own, which a rate limit counts. */
+const PENDING = sql`(SELECT count(*) FROM json_each(mail.recipients) AS one
+  WHERE one.value ->> 'state' IN ('queued', 'deferred'))`;
+/** The part of a rate limit that is used up: by attempts of the last minute, and by messages in flight. */
+const USED = sql`(SELECT count(*) FROM mail_attempt
+    WHERE identifier = ${QUEUE_NAME} AND date > ${time("minuteAgo")} AND date <= ${NOW})
+  + (SELECT coalesce(sum(${PENDING}), 0) FROM mail WHERE identifier = ${QUEUE_NAME} AND state = 'sending'
+    AND due_at > ${EXPIRED_BEFORE})`;
+/**
+ * Due messages within a rate limit. One with more recipients than the limit goes alone. The sum follows the order of the
+ * rows, because an order of its own would sort them.
+ */
+const DUE_WITHIN_RATE = sql`
+  SELECT id FROM (
+    SELECT id, pending, sum(pending) OVER (ROWS UNBOUNDED PRECEDING) AS total, ${USED} AS used
+    FROM (${dueMail(sql`id, ${PENDING} AS pending`)})
+  )
+  WHERE used + total <= ${sql.placeholder("mailsPerMinute")} OR (used = 0 AND total = pending)`;
 const FAILOVER = sql`
   SELECT id FROM (
     SELECT id, alternatives FROM mail
@@ -140,8 +153,8 @@ export function prepareOutbox({ read, write, prepare }: Database) {
         .onConflictDoNothing(),
     ),
     selectQueues: prepare(() => read.all<QueueSummary>(SELECT_QUEUES)),
-    claim: claimWhere(sql`${DUE} LIMIT ${LIMIT}`),
-    claimWithinRate: claimWhere(sql`${DUE} LIMIT ${ALLOWANCE}`),
+    claim: claimWhere(dueMail(sql`id`)),
+    claimWithinRate: claimWhere(DUE_WITHIN_RATE),
     claimForFailover: claimWhere(FAILOVER),
     claimOverdue: claimWhere(OVERDUE),
     markStarted: prepare(() =>

@@ -22,6 +22,25 @@ describe("mails_per_minute", () => {
     expect(sent).toEqual([3, 6, 8, 8]);
   });
 
+  test("counts recipients, each of which gets a message of its own", async () => {
+    await using instance = await queueInstance();
+    await instance.save("a", { mails_per_minute: 4 });
+    for (const count of [3, 3, 1, 9, 2]) {
+      const to = Array.from({ length: count }, (_, at) => ({ ...TO, address: `user${at}@example.net` }));
+      await instance.queue({}, { ...MESSAGE, to });
+      instance.clock.advance(1);
+    }
+    const sent: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      await instance.drain();
+      await instance.drain();
+      sent.push(instance.got.length);
+      instance.clock.advance(61);
+    }
+    // A message with more recipients than the limit has a minute to itself.
+    expect(sent).toEqual([3, 7, 16, 18, 18]);
+  });
+
   test("does not hold back messages that are about to expire", async () => {
     await using instance = await queueInstance();
     await instance.save("a", { mails_per_minute: 1 });

@@ -7,6 +7,7 @@ import type { Platform } from "../contracts/platform.ts";
 import type { AuditTarget } from "../domain/audit.ts";
 import { SealpostError, type SealpostErrorCode } from "../errors.ts";
 import { failure, noticeDetail } from "./envelope.ts";
+import { isReading } from "./request.ts";
 
 const log = getLogger(["sealpost", "http"]);
 
@@ -24,8 +25,6 @@ const PARAMETER_ERRORS: readonly SealpostErrorCode[] = ["missing_parameter", "in
 const MAX_IDENTIFIER_CHARACTERS = 255;
 /** `Retry-After` of a 503 whose cause has none of its own. */
 const UNAVAILABLE_RETRY_SECONDS = 30;
-/** Failed requests with these methods get an audit row only if the right is missing. */
-const READING = ["GET", "HEAD"];
 
 /** Ends the app: no route matches. */
 export const urlNotFound: Handler<Env> = () => {
@@ -51,7 +50,7 @@ export function createErrorHandler(platform: Pick<Platform, "now">): ErrorHandle
 
 function detailOf({ number, code }: SealpostError, c: Context<Env>) {
   if (number === -500) return { request_id: c.get("requestId") };
-  const isOfAdmin = c.get("actor") !== undefined && !READING.includes(c.req.method);
+  const isOfAdmin = c.get("actor") !== undefined && !isReading(c);
   if (!isOfAdmin || !PARAMETER_ERRORS.includes(code)) return null;
   // A parameter that is missing often came under another name.
   return noticeDetail(c.get("notices") ?? []) ?? null;
@@ -81,7 +80,8 @@ async function audit(c: Context<Env>, error: SealpostError, auditLog: AuditLog):
     const anonymous = { administrator: "", realm: "", client: c.get("clientAddress") ?? "", policies: "" };
     const action = c.get("auditAction") ?? c.req.method;
     await auditLog.notAuthenticated({ ...anonymous, action, requestId: c.get("requestId") }, error.code);
-  } else if (actor && (error.code === "action_denied" || !READING.includes(c.req.method))) {
+    // A failed read gets a row only if the right is missing.
+  } else if (actor && (error.code === "action_denied" || !isReading(c))) {
     const parameter = error.parameter === null ? "" : ` ${error.parameter}`;
     await auditLog.failed(actor, targetOf(c), `${error.code}${parameter}`);
   }

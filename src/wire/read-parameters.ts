@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { invalidParameter, SealpostError } from "../errors.ts";
-import { isEscapedUtf8 } from "./request.ts";
+import { isEscapedUtf8, isReading } from "./request.ts";
 
 /** Parameters as the client sent them, by name. */
 export type RawParameters = ReadonlyMap<string, unknown>;
@@ -25,7 +25,7 @@ const BODY_READERS: Readonly<Record<string, ReadBody>> = {
 export async function readParameters(c: Context): Promise<RawParameters> {
   const { url, raw } = c.req;
   const query = url.includes("?") ? formPairs(c, new URL(url).searchParams) : NO_PARAMETERS;
-  const body = raw.body === null ? NO_PARAMETERS : await readBody(c);
+  const body = raw.body === null || isReading(c) ? NO_PARAMETERS : await readBody(c);
   return query.size === 0 ? body : new Map([...query, ...body]);
 }
 

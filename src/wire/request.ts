@@ -70,12 +70,23 @@ export function measureRequests(meter: Meter): MiddlewareHandler<Env> {
 
 /** Rejects larger bodies. @param maxSize in bytes */
 export function limitBody(maxSize = MAX_BODY_BYTES): MiddlewareHandler<Env> {
-  return bodyLimit({
+  const limit = bodyLimit({
     maxSize,
     onError: () => {
       throw new SealpostError("too_large", `The body is larger than ${maxSize} bytes`);
     },
   });
+  return async (c, next) => {
+    if (!isReading(c)) return limit(c, next);
+    // Only workerd passes one on. Hono cannot copy it, and unread it would end the connection of the client.
+    await c.req.raw.body?.pipeTo(new WritableStream());
+    return next();
+  };
+}
+
+/** Whether a request only reads, so that its body is ignored. */
+export function isReading({ req: { method } }: Context): boolean {
+  return method === "GET" || method === "HEAD";
 }
 
 /**

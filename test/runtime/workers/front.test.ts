@@ -1,4 +1,6 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { once } from "node:events";
+import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
@@ -69,6 +71,18 @@ describe("the front of an object", () => {
     expect(stale.status).toBe(412);
     expect(await api.audit()).toContainEqual(expect.objectContaining({ client: "127.0.0.1" }));
   });
+
+  test.each([{ "Transfer-Encoding": "chunked" }, { "Content-Length": 4 }])(
+    "ignores the body of a GET, as other runtimes do: %o",
+    async (framing) => {
+      const headers = { ...framing, Authorization: api.token };
+      const sent = httpRequest(new URL("/smtpserver/", worker.url), { headers });
+      sent.end("body");
+      const [response] = await once(sent, "response");
+      expect(response.statusCode).toBe(200);
+      await once(response.resume(), "end");
+    },
+  );
 
   test("keeps a delivery going after its client has disconnected", async () => {
     await using server = await startSmtpServer();

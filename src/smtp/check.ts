@@ -1,5 +1,6 @@
 import { type Failure, notSent } from "../domain/delivery.ts";
 import { type Loss, type Port, type Received, SERVICE_CLOSING, type Task } from "./task.ts";
+import { isAscii } from "./transaction.ts";
 
 /** Checks whether the server accepts a sender and, if given, a recipient. Sends MAIL and RCPT, but no message. */
 export class AddressCheck implements Task {
@@ -15,9 +16,10 @@ export class AddressCheck implements Task {
   }
 
   start(): void {
-    const needsUtf8 = !/^[\x20-\x7e]*$/.test(this.#from + (this.#recipient ?? ""));
+    const needsUtf8 = !isAscii(this.#from) || !isAscii(this.#recipient ?? "");
     if (needsUtf8 && !this.#port.session.extensions.keywords.has("SMTPUTF8")) {
-      this.#port.conclude({ successful: false, failure: notSent("sender", "unsupported_here") }, "quit");
+      const phase = isAscii(this.#from) ? "recipient" : "sender";
+      this.#port.conclude({ successful: false, failure: notSent(phase, "unsupported_here") }, "quit");
       return;
     }
     // No SIZE: there is no message.

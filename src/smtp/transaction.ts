@@ -284,6 +284,6 @@ function leadingDots(bytes: Uint8Array): number[] {
   return dots;
 }
 
-function isAscii(text: string): boolean {
+export function isAscii(text: string): boolean {
   return /^[\x20-\x7e]*$/.test(text);
 }

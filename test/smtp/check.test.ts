@@ -37,6 +37,18 @@ test("a rejected sender needs no RSET", () => {
   expect(played.apply(played.conversation.quit()).written).toEqual([MAIL, "QUIT"]);
 });
 
+for (const [from, recipient, phase] of [
+  ["ä@example.org", "b@example.net", "sender"],
+  ["a@example.org", "ä@example.net", "recipient"],
+] as const) {
+  test(`without SMTPUTF8, a check of ${from} and ${recipient} fails in phase ${phase}`, () => {
+    const played = openPlayed([]);
+    played.apply(played.conversation.checkAddresses(from, recipient));
+    expect(played.result).toBe(`${phase} unsupported_here not-sent`);
+    expect(played.written).toEqual([]);
+  });
+}
+
 for (const [what, replies] of [
   ["a 421 to RSET", ["421 Closing"]],
   ["two replies to RSET", ["250 Ok\n250 Ok"]],

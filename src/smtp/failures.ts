@@ -33,8 +33,9 @@ const TLS_WANTED =
 /** Commands that came too early, or several at a time (RFC 2920). */
 const OUT_OF_STEP = /\bsynchroni|\bpipelining/i;
 const SIZE_WORDS = /\b(size|too (big|large|long))\b/i;
-/** The size of a message, in replies that no 552 names. */
-const MESSAGE_SIZE = /\b(message|e?-?mail) (size|length)\b.{0,40}\b(exceed|larger|too)/i;
+/** The size of one message, not of all messages of a time span, in replies that no 552 names. */
+const MESSAGE_SIZE =
+  /^(?!.*\b(cumulative|total|quota|daily|hourly|monthly|hours?|days?|today)\b).*\b(message|e?-?mail) (size|length)\b.{0,40}\b(exceed|larger|too)/i;
 /** A recipient who does not exist or chooses senders, whatever else the reply says. */
 const RECIPIENT_WORDS =
   /^(?!.*sender [av]).*\b((no such|unknown) (user|recipient)|(user|recipient)( @)? unknown|this (list|group)|members|recipient requires)\b/i;

@@ -13,6 +13,15 @@ import {
 import { PROVIDER_REPLIES } from "../domain/providers/index.ts";
 import type { Provider } from "../domain/providers/provider.ts";
 
+/** The account that sends, or its outgoing mail, is not active. An account that is not "yours" may be the recipient's. */
+const SUSPENDED_ACCOUNTS: readonly KnownReply[] = [
+  // A recipient may have blocked the account, and filters quote what a message says of one. An SMTP account with an address
+  // is the recipient's.
+  /^(?!.*\b(by|to|of) (the|this) (recipient|user|list|group|mailbox)\b|.*\bby (recipient|user|@)|.*\b(phishing|scam|content|contain\w*|text|subject|attachment|says)\b.{0,60}\byour\b).*\b(your (\w+ )?account|smtp (account|user)(?!( \w+)? @))( [^\s:;]+){0,5} (suspended|disabled|deactivated|blocked|locked|activated)/i,
+  // It is suspended; a message is blocked.
+  /\boutgoing (e?-?mail|messages)( from\b.{0,60})?( is| are| being| ha(s|ve) been)( \w+)? (suspended|disabled|deactivated)/i,
+].map((words) => ({ ...SENDER, enhanced: /^(?![12]\.)/, words, hint: "account_suspended" }));
+
 /**
  * Replies with known text or private enhanced codes: those of providers, then those of mail server software. The first
  * match wins. The comment of a row names the public document or the source file of the text.
@@ -27,18 +36,19 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
     ...TRANSACTION,
     enhanced: /^(?![12]\.)/,
     words:
-      /^(?!.*\b(size|scor|spam|(mail|in)box|recipient has|receiving)).*(\b(daily|hourly|monthly|sender|send(ing)?|outgoing|rate|frequency|per (hour|day)|exceeded your|rejection)\b.{0,30}\b(limit|quota)|\bratelimit|\btoo many (message|e?-?mail|recipient))/i,
+      /^(?!.*\b(size|scor|spam|(mail|in)box|recipient has|receiving)).*(\b(daily|hourly|monthly|sender|sending|outgoing|rate|frequency|per (hour|day)|exceeded your|rejection)\b.{0,30}\b(limit|quota)|\bsend (limit|quota)|\bratelimit|\btoo many (message|e?-?mail|recipient))/i,
     code: "rate_limited",
   },
 
-  // The account that sends. One that is not "yours" may be the recipient's.
+  // The size of all messages of a time span. `size` excludes it from the limits above, because most sizes are of one message.
   {
-    ...SENDER,
+    ...TRANSACTION,
     enhanced: /^(?![12]\.)/,
     words:
-      /(\byour (\w+ )?account|\boutgoing (e?-?mail|messages?)|\bsmtp (account|user))\b.{0,60}\b(suspended|disabled|deactivated|blocked|locked|not (yet )?activated)/i,
-    hint: "account_suspended",
+      /^(?!.*\b((mail|in)box|recipient(?! address)|receiving))(?=.*\b(cumulative|daily|hourly|monthly|per (hour|day)|(this|last|past) (hour|day)|today)\b)(?=.*\bsize\b).*\b(exceed|limit|quota)/i,
+    code: "rate_limited",
   },
+  ...SUSPENDED_ACCOUNTS,
 
   // Postfix 3.7, src/smtpd/smtpd_sasl_proto.c; Exim 4.96, src/smtp_in.c.
   {
@@ -81,7 +91,8 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   // A list of IP addresses. After DATA, it may be the content that is listed.
   {
     phases: ["sender", "recipient"],
-    words: /\b(dnsbl|rbl|spamhaus|spamcop|(your|this) ip|(ip|bad) reputation)\b/i,
+    words:
+      /\b(dnsbl|rbl|spamhaus|spamcop|(your|this) ip|ip reputation|(ip|client)\b.{0,40}\bbad reputation)\b/i,
     code: "refused",
     hint: "this_host",
   },
@@ -92,7 +103,7 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   {
     ...SENDER,
     words:
-      /^(?!.*\b(to|by) (the |this )?(recipient|list|group|mailbox)).*(sender verify|\bsender( address| domain)?( is| was| has)? (not (been )?(allow|permit|author|accept|verif)|reject|denied|refused|invalid|unknown|unauth|does not|must |mismatch)|\b(unauthori[sz]ed|invalid|unknown|bad|no|local|domain of|required for) sender\b|\b(from (header|address)|envelope[- ]from) ((is |does )?not|must match)\b|\bbadmailfrom\b|\bdomain you (don't|do not) own|\bmail from ((address )?must|@ reject)|\b(not (allow|permitt|authori[sz])ed|permissions?) to (use this sender|send( \S+){0,2} (as|from|on behalf)\b)|relaying disallowed as)/i,
+      /^(?!.*\b(to|by) (the |this )?(recipient|list|group|mailbox)).*(sender verify|\bsender( address| domain)?( is| was| has)? (not (been )?(allow|permit|author|accept|verif)|reject|denied|refused|invalid|unknown|unauth|does not|must |mismatch)|\b(unauthori[sz]ed|invalid|unknown|bad|no|local|domain of|required for) sender\b|\b(from (header|address)|envelope[- ]from) ((is |does )?not|must match)\b|\bbadmailfrom\b|\bdomain you (don't|do not) own|\bmail from ((address )?must|@ reject)|\b(not (allow|permitt|authori[sz])ed|(no|(not|\w+n't) have|lacks?) permissions?) to (use this sender|send( \S+){0,2} (as|from|on behalf)\b)|relaying disallowed as)/i,
   },
   // RFC 6647 4: greylisting. Postgrey, Exim and rspamd use this word.
   {

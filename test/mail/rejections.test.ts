@@ -7,9 +7,12 @@ import { rejection } from "../../src/smtp/failures.ts";
 import { presentReply, ReplyReader } from "../../src/smtp/replies.ts";
 import {
   ACCOUNT_WORDS,
+  CONTENT_WORDS,
+  FULL_MAILBOXES,
   LIMITS,
   LOGIN_WORDS,
   OUT_OF_STEP,
+  RECIPIENT_WORDS,
   RELAY_REPLIES,
   SENDER_WORDS,
   SYSTEM,
@@ -69,6 +72,8 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
         "554 Your IP address is blocked",
         "554 Listed, see https://www.spamhaus.org/query/ip/192.0.2.1",
         "554 IP=192.0.2.1 - None/bad reputation.",
+        "550 Client [192.0.2.1] has bad reputation",
+        "554 5.7.1 Poor IP reputation",
       ],
     ),
   },
@@ -166,6 +171,10 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
     rows: at(TRANSACTION, ["450 4.7.1 Sender address is not allowed", "451 #4.1.8 Domain of sender"]),
   },
   "a limit is reached": { code: "rate_limited", fault: "server", rows: at(TRANSACTION, LIMITS) },
+  "a size is of many messages, or of one": {
+    ...{ code: "sender_rejected", remedy: "sender", fault: "server", username: "u" },
+    rows: at(["sender"], ["554 Message size quota exceeded", "554 Total message size exceeds 10 MB"]),
+  },
   "the sending account is full": {
     ...{ code: "rate_limited", fault: "server" },
     rows: at(["sender"], ["552 5.2.2 Sending account over quota", "452 4.2.2 Over quota", "452 Later"]),
@@ -195,6 +204,7 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
         "550 5.7.1 This list requires authenticated sender; subscribe at https://list.example/login",
         "550 The recipient requires authentication of the sender",
       ]),
+      ...at(["recipient"], RECIPIENT_WORDS),
       ...at(
         ["recipient"],
         [
@@ -247,6 +257,7 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
         "552 Too many messages in the mailbox",
         "550 5.7.1 Recipient has exceeded their daily limit",
         "550 5.7.1 User has exceeded receiving rate limit",
+        ...FULL_MAILBOXES,
       ],
     ),
   },
@@ -265,7 +276,10 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
         "523 Message length (25 bytes) exceeds administrative limit.",
         "554 Rejected - Message size exceeds fixed maximum message size. Size: 2 KB, Max size: 1 KB",
         "554 Maximum email size exceeded",
+        "550 email size exceeds the limit for a message",
+        "552 Total message size exceeds 10 MB",
       ]),
+      ["data", "552 You cannot send messages larger than the limit of 10 MB"],
     ],
   },
   "the content is rejected": {
@@ -295,6 +309,7 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
         "550 Spam score 12.1 over rejection limit",
         "554 5.7.1 Message rejected: it exceeded your spam rate limit",
         "550 5.7.1 Blocked attachment (attachment requires encryption)",
+        ...CONTENT_WORDS,
       ],
     ),
   },

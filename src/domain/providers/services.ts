@@ -69,7 +69,7 @@ const SENDGRID_REPLIES: readonly KnownReply[] = [
 
 /** Rejections of a sender that was not verified, as Mailgun, Postmark and SparkPost word them. */
 const UNVERIFIED_SENDERS: readonly KnownReply[] = [
-  /\bdomain (\S+ )?is not allowed to send\b/i,
+  /\bdomain (\S+ )?is not allowed to send\b(?!( \w+)? to\b)/i,
   /\bis not a sender signature on your account/i,
   /\bunconfigured sending domain/i,
 ].map((words) => ({ ...SENDER, words, hint: "sender_unverified_provider", remedy: OWN_ADDRESS }));

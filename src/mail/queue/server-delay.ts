@@ -19,7 +19,8 @@ const FILLER =
   "(?:about|approx\\.|approximately|around|at\\s+(?:least|most)|less\\s+than|another|the\\s+next|up\\s+to)";
 /** A number, the upper end of a range, or one as a word; `1.5` is a number, the `1` of `1,000` is not. */
 const AMOUNT = "(?:(?:\\d{1,7}\\s*(?:[-–]|to)\\s*)?(\\d{1,7}(?:\\.\\d{1,3})?)\\s*|(an?|one)\\s+)";
-const SEPARATOR = "(?:\\s*[,:]?\\s*(?:(?:and|&|plus)\\s+)?(?=\\d))?";
+/** A colon separates units in `00h:04m:59s` only; otherwise a new clause follows it. */
+const SEPARATOR = "(?:(?:(?<=\\d[dhm]):|\\s*,?\\s*(?:(?:and|&|plus)\\s+)?)(?=\\d))?";
 /** Each unit at most once, the longer ones first: `1h 30m`, `2 hours and 5 minutes`, `4m59s`. */
 const DURATION = UNITS.map(optionalPart).join("");
 /** `00:04:59` is hours, minutes and seconds, `4:59` minutes and seconds; `14:30 UTC` is a time of the day. */

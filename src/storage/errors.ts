@@ -110,6 +110,11 @@ export function isResponseLost(error: unknown): boolean {
   return isUnavailable(error) && isUnreachable && !isOverloaded(error.cause);
 }
 
+/** Whether a file is something other than a database. */
+export function isNotDatabase(error: unknown): boolean {
+  return error instanceof SealpostError && resultCode(error.cause) === "SQLITE_NOTADB";
+}
+
 /** Index of the statement of a batch that an error is about; `null` if it is about none of them. */
 export function failedStatement(error: unknown): number | null {
   const index = error instanceof Error && "statementIndex" in error ? error.statementIndex : null;

@@ -100,6 +100,23 @@ describe("restore", () => {
     expect(readdirSync(folder.path).sort()).toEqual(["data", "three.db", "three.jsonl"]);
   });
 
+  test("names a file that is no backup, such as a compressed one", async () => {
+    using folder = temporaryFolder();
+    writeFileSync(join(folder.path, "backup.jsonl.gz"), Bun.gzipSync('{"sealpost":1}\n'));
+    const file = "backup.jsonl.gz";
+    mkdirSync(join(folder.path, "backups"));
+    expect((await runCli(["restore", "backups"], { folder: folder.path })).stderr).toContain(
+      "cannot be opened",
+    );
+    for (const place of [[], ["--url", "http://127.0.0.1:9"]]) {
+      const env = { SEALPOST_KEYS: `new:${Buffer.alloc(32, 7).toString("base64")}` };
+      const { stderr } = await runCli(["restore", file, ...place], { folder: folder.path, env });
+      expect(stderr).toBe(
+        `sealpost: ${file} is not a database or a portable backup: decompress it first, or use another one\n`,
+      );
+    }
+  });
+
   test("rejects a file without data, a damaged one, and a log without its database", async () => {
     using folder = temporaryFolder();
     const options = { folder: folder.path };

@@ -10,6 +10,7 @@ import type { BackupSource, Restored, RestoreOptions } from "../../domain/backup
 import { Secret } from "../../domain/secret.ts";
 import { SealpostError } from "../../errors.ts";
 import { readPlugins } from "../../plugin/registry.ts";
+import { isNotDatabase } from "../../storage/errors.ts";
 import { DatabaseFile } from "../../storage/local/database-file.ts";
 import { codeOf, invalidSetting, notWritable } from "../invalid-setting.ts";
 import { PLATFORM as platform } from "../platform.ts";
@@ -122,7 +123,7 @@ export async function withBackup<T>(
   });
 }
 
-/** @throws {SealpostError} `conflict` if the file has no data or is damaged. */
+/** @throws {SealpostError} `conflict` if the file has no data, is damaged, or is something else. */
 async function openCopy(file: string): Promise<DatabaseFile> {
   if (await isEmptyFile(file)) throw notBackup(file);
   const copy = new DatabaseFile(file, platform);
@@ -132,7 +133,9 @@ async function openCopy(file: string): Promise<DatabaseFile> {
     throw new SealpostError("conflict", `${file} is damaged: use another backup`);
   } catch (error) {
     await copy[Symbol.asyncDispose]();
-    throw error;
+    if (!isNotDatabase(error)) throw error;
+    const message = `${file} is not a database or a portable backup: decompress it first, or use another one`;
+    throw new SealpostError("conflict", message, { cause: error });
   }
 }
 

@@ -31,8 +31,9 @@ export async function isPortable(file: string): Promise<boolean> {
   const handle = await open(file).catch(() => null);
   if (handle === null) return false;
   await using _ = handle;
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(1), 0, 1, 0);
-  return bytesRead === 1 && buffer.toString() === "{";
+  // A folder can be opened, and not read.
+  const read = await handle.read(Buffer.alloc(1), 0, 1, 0).catch(() => null);
+  return read?.bytesRead === 1 && read.buffer.toString() === "{";
 }
 
 /**

@@ -1,6 +1,5 @@
 import type { Hono } from "hono";
 import { HonoBase } from "hono/hono-base";
-import { TrieRouter } from "hono/router/trie-router";
 import type { Env } from "./contracts/env.ts";
 import type { Route } from "./contracts/route.ts";
 import { adminRoutes } from "./http/admin.ts";
@@ -24,7 +23,7 @@ import { systemRoutes } from "./http/system.ts";
 import { emitActions } from "./plugin/events.ts";
 import type { Services } from "./services.ts";
 import { auditFailures, createErrorHandler, urlNotFound } from "./wire/error-handler.ts";
-import { addRoutes } from "./wire/mount-routes.ts";
+import { addRoutes, ResourceRouter } from "./wire/mount-routes.ts";
 import { checkUrl, measureRequests, type RequestOptions, requestContext } from "./wire/request.ts";
 import type { SchemaOf } from "./wire/route.ts";
 
@@ -69,8 +68,7 @@ export function createApp(services: Services, settings: AppSettings): SealpostAp
   const { platform, plugins } = services;
   const core = coreRoutes({ ...services, ...settings });
   const deps = { requireRight: services.requireRight, now: () => platform.now() };
-  // The router that Hono itself would choose, after it has tried another one in vain.
-  const app: SealpostApp = new HonoBase({ router: new TrieRouter() });
+  const app: SealpostApp = new HonoBase({ router: new ResourceRouter() });
   app.use(measureRequests(services.meter));
   // Before the rules of the API, because its files may be cached.
   if (settings.ui) addPageRoutes(app, settings.readPageFiles);

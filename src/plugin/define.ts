@@ -1,6 +1,11 @@
 import * as v from "valibot";
 import type { PluginContext } from "../contracts/plugin/context.ts";
-import type { Plugin, PluginDefinition, PluginFactory } from "../contracts/plugin/definition.ts";
+import type {
+  Plugin,
+  PluginDefinition,
+  PluginFactory,
+  ValidOptions,
+} from "../contracts/plugin/definition.ts";
 import type { Setting, Settings } from "../contracts/plugin/settings.ts";
 import { suggestion } from "../domain/nearest.ts";
 
@@ -21,19 +26,22 @@ export function definePlugin<
   const K extends Settings = Readonly<Record<never, Setting>>,
 >(definition: PluginDefinition<S, K>): PluginFactory<S> {
   const { options: schema, settings, setup, ...rest } = definition;
-  return (...[input = {}]): Plugin => ({
-    ...rest,
-    validate() {
+  return (...[input = {}]): Plugin => {
+    let valid: ValidOptions | undefined;
+    const validated = (): ReturnType<Plugin["validate"]> => {
       const result = v.safeParse(schema, input);
       const problems = [...unknownOptions(schema, input), ...(result.issues ?? []).map(describe)];
       if (!result.success || problems.length > 0) return { problems };
-      return {
+      valid = {
         problems: [],
         settings: settings?.(result.output) ?? {},
         setup: (ctx) => setup(ctx as PluginContext<K>, result.output),
       };
-    },
-  });
+      return valid;
+    };
+    // Once for all instances: a Durable Object that was idle starts again in an isolate that has the plugin.
+    return { ...rest, validate: () => valid ?? validated() };
+  };
 }
 
 /**

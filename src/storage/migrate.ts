@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { type SQL, sql } from "drizzle-orm";
 import type { BatchResponse } from "drizzle-orm/batch";
 import type { Database, Migration, Statement } from "../contracts/database.ts";
@@ -102,7 +102,8 @@ export function prepared(migration: Migration): Step {
   return {
     name,
     keptTable: keptTableOf(migration),
-    hash: createHash("sha256").update(unified).digest("hex"),
+    // `createHash` creates a stream for each.
+    hash: hash("sha256", unified),
     get statements() {
       return statementsOf(name, unified);
     },

@@ -104,7 +104,7 @@ export class Sealpost extends DurableObject implements Served {
   /** The object is the only worker, so nothing that is leased at its start is being sent. */
   async #abandonLeases(): Promise<void> {
     if (this.#started !== null) return;
-    await this.#database.commit(this.#clock.abandonLeases(new Date()));
+    if (await this.#clock.hasLeases()) await this.#database.commit(this.#clock.abandonLeases(new Date()));
     await this.#pluginWork?.abandonLeases();
   }
 

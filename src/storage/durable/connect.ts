@@ -15,7 +15,7 @@ interface ObjectStorage {
     exec(
       sql: string,
       ...bindings: unknown[]
-    ): { readonly columnNames: string[]; raw(): Iterable<readonly unknown[]> };
+    ): { readonly columnNames: string[]; readonly rowsWritten: number; raw(): Iterable<readonly unknown[]> };
   };
   /** Runs the work as one transaction, which an exception rolls back. */
   transactionSync<T>(work: () => T): T;
@@ -117,8 +117,9 @@ function execute({ sql: storage }: ObjectStorage, statement: InStatement): Resul
   // An open cursor would lock its table.
   const indexes = indexesOf(columns);
   const rows = Array.from(cursor.raw(), (cells) => createRow(indexes, cells));
-  // The cursor counts written entries of indexes, too.
-  const [[changed] = []] = columns.length > 0 ? [] : [...storage.exec("SELECT changes()").raw()];
+  // The cursor counts written entries of indexes, too. Most statements of a start write nothing.
+  const isWritten = columns.length === 0 && cursor.rowsWritten > 0;
+  const [[changed] = []] = isWritten ? [...storage.exec("SELECT changes()").raw()] : [];
   return {
     columns,
     columnTypes: columns.map(() => ""),

@@ -8,6 +8,8 @@ import { attemptSlot, idempotency } from "../schema.ts";
 
 /** Queued mail as the alarm of an object needs it. The object is the only worker of its database. */
 interface QueueClock {
+  /** Whether the object left anything for {@link abandonLeases} when it ended. Most have not, and one read shows that. */
+  hasLeases(): Promise<boolean>;
   /**
    * Makes due what the object was sending when it ended, in a commit before it sends anything. The messages and probes stay
    * leased, so that the next claim treats them as those of a worker that has died. Frees what its requests had reserved:
@@ -48,6 +50,15 @@ export function createQueueClock(database: Database): QueueClock {
   }
 
   return {
+    async hasLeases() {
+      const { found } = await read.get<{ readonly found: number }>(sql`SELECT
+        EXISTS (SELECT 1 FROM mail WHERE state = 'sending' AND due_at < ${HOLD_MS})
+        OR EXISTS (SELECT 1 FROM server_health WHERE probe IS NOT NULL)
+        OR EXISTS (SELECT 1 FROM ${attemptSlot})
+        OR EXISTS (SELECT 1 FROM ${idempotency} WHERE ${eq(idempotency.answer, RESERVED)}) AS found`);
+      return found !== 0;
+    },
+
     abandonLeases(now) {
       const at = now.getTime();
       return [

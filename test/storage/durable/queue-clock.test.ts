@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
+import { HOLD_MS } from "../../../src/domain/queued-mail.ts";
 import { createQueueClock, WHILE_SENDING_MS } from "../../../src/storage/durable/queue-clock.ts";
 import { DOWN, GREYLISTED, NO_JITTER, type QueueInstance, queueInstance } from "../../mail/fixtures/queue.ts";
 
@@ -19,7 +20,8 @@ async function abandon({ database, clock }: QueueInstance, id: string, started: 
 }
 
 async function start({ database, clock }: QueueInstance): Promise<void> {
-  await database.commit(createQueueClock(database).abandonLeases(clock.now));
+  const queueClock = createQueueClock(database);
+  if (await queueClock.hasLeases()) await database.commit(queueClock.abandonLeases(clock.now));
 }
 
 describe("nextAt()", () => {
@@ -170,5 +172,24 @@ describe("abandonLeases()", () => {
       { answer: "acting" },
       { answer: '{"id":"1"}' },
     ]);
+  });
+
+  test("has nothing to do where mail waits, was sent, or is held, and requests had responses", async () => {
+    await using instance = await queueInstance();
+    const { database } = instance;
+    await instance.save("a");
+    const { hasLeases } = createQueueClock(database);
+    expect(await hasLeases()).toBe(false);
+    await instance.queue();
+    await instance.drain();
+    const held = await instance.queue();
+    await database.commit([
+      database.write.run(
+        sql`UPDATE mail SET state = 'sending', due_at = due_at + ${HOLD_MS} WHERE id = ${held}`,
+      ),
+      database.write.run("INSERT INTO idempotency VALUES ('scope', 'key', 'content', '{}', 1)"),
+    ]);
+    await instance.queue();
+    expect(await hasLeases()).toBe(false);
   });
 });

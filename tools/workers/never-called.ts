@@ -217,11 +217,18 @@ const DRIZZLE: UnusedCode = {
     'void if ((this.queryMetadata.type === "insert" || this.queryMetadata.type === "update" || this.queryMetadata.type === "delete") && this.queryMetadata.tables.length > 0)',
     "void if (!this.cacheConfig)",
     'void if (this.queryMetadata.type === "select")',
-    ...members("SQLiteSession", "run values count"),
+    'void if (cache && cache.strategy() === "all" && cacheConfig === void 0)',
+    ...members("ExecuteResultSync", "execute sync"),
+    ...members("SQLitePreparedQuery", "mapAllResult mapGetResult"),
+    ...members(
+      "SQLiteSession",
+      "run values count extractRawAllValueFromBatchResult extractRawGetValueFromBatchResult",
+    ),
+    "SQLiteSession.extractRawValuesValueFromBatchResult",
     "SQLiteTransaction.rollback",
   ],
   "drizzle-orm/libsql/session.js": [
-    ...members("LibSQLSession", "migrate transaction"),
+    ...members("LibSQLSession", "migrate transaction extractRawValuesValueFromBatchResult"),
     "LibSQLTransaction.transaction",
   ],
   "drizzle-orm/sqlite-core/columns/all.js": ["getSQLiteColumnBuilders()"],
@@ -239,12 +246,18 @@ const DRIZZLE: UnusedCode = {
     "SQLiteTimestampBuilder.defaultNow",
   ],
   "drizzle-orm/sqlite-core/columns/text.js": ["SQLiteText.getSQLType", "SQLiteTextJson.getSQLType"],
-  "drizzle-orm/casing.js": ["toSnakeCase()", "toCamelCase()"],
+  "drizzle-orm/casing.js": [
+    "toSnakeCase()",
+    "toCamelCase()",
+    ...members("CasingCache", "cacheTable clearCache"),
+    // Every column has a name of its own.
+    "if (!this.cache[key])",
+  ],
 };
 
 /** Sealpost's routes parse bodies themselves, and its tokens have HS256. */
 const HONO: UnusedCode = {
-  "hono/dist/hono-base.js": members("Hono", "mount request fire"),
+  "hono/dist/hono-base.js": members("Hono", "mount request fire route basePath notFound #clone"),
   "hono/dist/utils/jwt/jws.js": [
     "pemToBinary()",
     "exportPublicJwkFrom()",
@@ -255,7 +268,10 @@ const HONO: UnusedCode = {
     'if (typeof key === "string" && key.includes("PRIVATE"))',
   ],
   "hono/dist/utils/jwt/jwt.js": ['if (typeof privateKey === "object" && "alg" in privateKey)'],
-  "hono/dist/context.js": members("Context", "render setRenderer setLayout getLayout"),
+  "hono/dist/context.js": members(
+    "Context",
+    "render setRenderer setLayout getLayout status var event executionCtx",
+  ),
   "hono/dist/request.js": [
     ...members("HonoRequest", "parseBody json text bytes blob formData"),
     ...members("HonoRequest", "queries valid addValidatedData matchedRoutes routePath"),

@@ -80,7 +80,9 @@ export function createCodeStore({ write }: Pick<PluginStore, "write">): CodeStor
 
     claim(account, { beginning, whole }, claim, now) {
       const nowMs = now.getTime();
-      const isFree = sql`(${code.code} = ${whole} AND NOT ${code.decoy} AND ${code.claimedUntil} <= ${nowMs})`;
+      // A claim must not last longer because the clock was set back.
+      const isClaimed = sql`${code.claimedUntil} > ${nowMs} AND ${code.claimedUntil} <= ${nowMs + CLAIM_MS + MAX_CLOCK_SKEW_MS}`;
+      const isFree = sql`(${code.code} = ${whole} AND NOT ${code.decoy} AND NOT (${isClaimed}))`;
       return write
         .update(code)
         .set({

@@ -1,6 +1,10 @@
 import { and, eq, gt, lte } from "drizzle-orm";
 import type { Database, RowsStatement, SelectStatement, WriteStatement } from "../contracts/database.ts";
+import { MAX_CLOCK_SKEW_MS } from "../domain/clock.ts";
 import { oauthSignIn } from "./schema.ts";
+
+/** Lifetime of a sign-in. */
+export const SIGN_IN_MS = 10 * 60_000;
 
 /** A sign-in that waits for its redirect. The code verifier is sealed. */
 export type SignInRow = typeof oauthSignIn.$inferSelect;
@@ -17,8 +21,12 @@ export interface SignInRepository {
 }
 
 export function createSignInRepository({ read, write }: Database): SignInRepository {
-  const isOpen = (stateHash: string, now: Date) =>
-    and(eq(oauthSignIn.stateHash, stateHash), gt(oauthSignIn.expiresAt, now));
+  const isOpen = (stateHash: string, now: Date) => {
+    // A state must not live longer because the clock was set back.
+    const latest = new Date(now.getTime() + SIGN_IN_MS + MAX_CLOCK_SKEW_MS);
+    const { expiresAt } = oauthSignIn;
+    return and(eq(oauthSignIn.stateHash, stateHash), gt(expiresAt, now), lte(expiresAt, latest));
+  };
   return {
     find: (stateHash, now) => read.select().from(oauthSignIn).where(isOpen(stateHash, now)),
 

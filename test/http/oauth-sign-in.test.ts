@@ -232,6 +232,14 @@ describe("a sign-in fails without a token request", () => {
     expect(failure(response)).toEqual([400, 905]);
   });
 
+  test("for a state that would be valid longer because the clock was set back", async () => {
+    const response = await rejected(async ({ instance, path }) => {
+      instance.clock.advance(-3_600);
+      return path;
+    });
+    expect(failure(response)).toEqual([400, 905]);
+  });
+
   test.each([
     ["has another password", "passwd"],
     ["is disabled", "disable"],

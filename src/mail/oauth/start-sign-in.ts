@@ -8,7 +8,7 @@ import type { Keyring } from "../../secrets/keyring.ts";
 import { type SealContext, seal } from "../../secrets/seal.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import { type Epoch, untilCommitted } from "../../storage/epoch.ts";
-import type { SignInRepository } from "../../storage/oauth-sign-ins.ts";
+import { SIGN_IN_MS, type SignInRepository } from "../../storage/oauth-sign-ins.ts";
 import type { SmtpServerRepository } from "../../storage/smtp-servers.ts";
 import { serverNotFound } from "../servers/definitions.ts";
 import { factsOf, knownEndpoint, signInTargetOf, unusedNotices } from "./sign-in-target.ts";
@@ -40,8 +40,6 @@ interface StartSignInDeps {
   /** Public URL without its final slash. Empty if not set. */
   readonly baseUrl: string;
 }
-
-const SIGN_IN_MS = 10 * 60_000;
 
 export function createStartSignIn(deps: StartSignInDeps): StartSignIn {
   return (...call) => untilCommitted(deps.epoch, () => start(deps, ...call));

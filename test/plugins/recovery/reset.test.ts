@@ -218,5 +218,9 @@ describe("a host's directory", () => {
     void reset(instance, code);
     while (calls === 1) await new Promise(setImmediate);
     expect(calls).toBe(2);
+    instance.clock.advance(-30 * MINUTES);
+    void reset(instance, code);
+    while (calls === 2) await new Promise(setImmediate);
+    expect(calls).toBe(3);
   });
 });

@@ -27,6 +27,7 @@ import { BackgroundWork, type RunInBackground } from "./plugin/background.ts";
 import { reroutedEvent } from "./plugin/events.ts";
 import { createRegistry, type PluginSet, type Registry, readPlugins } from "./plugin/registry.ts";
 import { DEFAULT_REQUEST_MS } from "./plugin/routes.ts";
+import { SWEEP_MS } from "./plugin/work.ts";
 import type { Keyring } from "./secrets/keyring.ts";
 import { DEFAULT_PASSWORD_COST } from "./secrets/password.ts";
 import { createAuditRepository } from "./storage/audit-log.ts";
@@ -221,10 +222,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     settled: () => background.drain(),
     rekey: () => rekey(shared),
     ...renewalOf(secrets),
-    async work(signal, deliveriesAborted) {
-      if (!isSource(wake)) return;
-      await Promise.all([createWorker().run(wake, { signal, deliveriesAborted }), plugins.work.run(signal)]);
-    },
+    work: createWork({ database, wake, plugins, createWorker }),
     async start(beforePlugins) {
       await prepare({ ...shared, secrets, beforePlugins, plugins: pluginSet });
       await plugins.start();
@@ -375,6 +373,25 @@ function createDrainWake(drains: InvocationDrains, drain: Drain): Wake {
     async [Symbol.asyncDispose]() {
       // It holds nothing between invocations.
     },
+  };
+}
+
+/** Creates the work of a process that listens to wakes: it sends what is queued, and does the work of plugins. */
+function createWork({
+  database: { kind },
+  wake,
+  plugins,
+  createWorker,
+}: Pick<Drivers, "database"> &
+  Pick<Services, "plugins"> & { wake: Wake; createWorker(): QueueWorker }): Services["work"] {
+  return async (signal, deliveriesAborted) => {
+    if (!isSource(wake)) return;
+    // Where wakes are pushed, an idle worker rarely asks a server.
+    const isRare = kind === "remote" && wake.sweepMs > SWEEP_MS;
+    await Promise.all([
+      createWorker().run(wake, { signal, deliveriesAborted }),
+      plugins.work.run(signal, { isRare }),
+    ]);
   };
 }
 

@@ -1,12 +1,15 @@
 import { getLogger } from "@logtape/logtape";
 import { orAborted } from "../async/abort.ts";
 import type { Database } from "../contracts/database.ts";
+import type { Platform } from "../contracts/platform.ts";
 import type { DrainBounds, PluginInstance } from "../contracts/plugin/definition.ts";
 import type { Epoch } from "../storage/epoch.ts";
 import type { RunInBackground } from "./background.ts";
 
 /** Bounds the delay of work that another process has recorded, or that is to be repeated. */
-const SWEEP_MS = 5_000;
+export const SWEEP_MS = 5_000;
+/** The same where sweeps are rare, but only for another process that records work and does not do it itself. */
+const RARE_SWEEP_MS = 60_000;
 /** Interval of the drains of a plugin that does not say when its work is due. */
 const UNKNOWN_DUE_MS = 60_000;
 /** Wakes within this time share a drain. */
@@ -37,8 +40,12 @@ export interface PluginWork {
   abandonLeases(): Promise<void>;
   /** Starts a drain soon, if {@link PluginWork.run} runs in this process or an invocation of a Worker can drain. */
   wake(): void;
-  /** Drains at every wake, and every few seconds, until the signal is aborted and the drains have ended. */
-  run(signal: AbortSignal): Promise<void>;
+  /**
+   * Drains at every wake, and every few seconds, until the signal is aborted and the drains have ended.
+   * @param options `isRare`: if each plugin says when its work is due, drain only then and every minute, because each
+   * drain is a round trip.
+   */
+  run(signal: AbortSignal, options?: { readonly isRare: boolean }): Promise<void>;
   /** Drains once. Never rejects. */
   drain: DrainWork;
 }
@@ -48,6 +55,7 @@ export interface PluginWorkDeps {
   readonly database: Pick<Database, "commit">;
   readonly epoch: Pick<Epoch, "run">;
   readonly background: RunInBackground;
+  readonly platform: Pick<Platform, "now">;
   /** Drains in the current invocation of a Worker. Elsewhere the worker of the process does it. */
   readonly drainLater: () => Promise<void>;
   /** Whether drains share the few connections of a Durable Object. Each plugin then has one at a time. */
@@ -55,7 +63,7 @@ export interface PluginWorkDeps {
 }
 
 export function createPluginWork(deps: PluginWorkDeps): PluginWork {
-  const { database, epoch, background, drainLater, sharesDrains } = deps;
+  const { database, epoch, background, platform, drainLater, sharesDrains } = deps;
   const workers: { readonly plugin: string; readonly instance: WorkInstance; readonly drain: DrainWork }[] =
     [];
   const drains = new Set<Pick<DrainBounds, "timeLeftMs">>();
@@ -68,7 +76,16 @@ export function createPluginWork(deps: PluginWorkDeps): PluginWork {
     drains.delete(own);
   };
 
+  async function nextAt(now: number): Promise<number> {
+    // One that goes on after its time may never end.
+    if ([...drains].some(({ timeLeftMs }) => timeLeftMs() > 0)) return now + SWEEP_MS;
+    const times = workers.map(({ instance }) => nextOf(instance, epoch, now));
+    return Math.min(...(await Promise.all(times)));
+  }
+
   return {
+    nextAt,
+
     add(plugin, instance) {
       if (!instance.drain) return;
       // A unit of work of its own: it must not depend on the request that woke it.
@@ -81,17 +98,6 @@ export function createPluginWork(deps: PluginWorkDeps): PluginWork {
 
     get plugins() {
       return workers.map(({ plugin }) => plugin);
-    },
-
-    async nextAt(now) {
-      // One that goes on after its time may never end.
-      if ([...drains].some(({ timeLeftMs }) => timeLeftMs() > 0)) return now + SWEEP_MS;
-      const times = workers.map(async ({ instance }) => {
-        if (instance.nextDueAt === undefined) return now + UNKNOWN_DUE_MS;
-        const dueAt = await epoch.run(async () => (await instance.nextDueAt?.()) ?? null);
-        return dueAt === null ? Number.POSITIVE_INFINITY : Math.max(dueAt.getTime(), now + SWEEP_MS);
-      });
-      return Math.min(...(await Promise.all(times)));
     },
 
     async abandonLeases() {
@@ -111,16 +117,23 @@ export function createPluginWork(deps: PluginWorkDeps): PluginWork {
       background(drainLater());
     },
 
-    async run(signal) {
+    async run(signal, options) {
       if (workers.length === 0) return;
+      const isRare = options?.isRare && workers.every(({ instance }) => instance.nextDueAt !== undefined);
       const inFlight = new Set<Promise<void>>();
       const bounds = { signal, timeLeftMs: () => Number.POSITIVE_INFINITY, isSequential: false };
       while (!signal.aborted) {
-        woken = Promise.withResolvers();
+        const wake = Promise.withResolvers<void>();
+        woken = wake;
         const draining = drain(bounds).finally(() => inFlight.delete(draining));
         inFlight.add(draining);
         await pause(PAUSE_MS, signal);
-        await pause(SWEEP_MS, signal, woken);
+        if (isRare) await pause(SWEEP_MS, signal, Promise.race([draining, wake.promise]));
+        await pause(
+          isRare ? await rareSweepMs(nextAt, platform.now().getTime()) : SWEEP_MS,
+          signal,
+          wake.promise,
+        );
       }
       woken = null;
       await Promise.all(inFlight);
@@ -128,6 +141,19 @@ export function createPluginWork(deps: PluginWorkDeps): PluginWork {
 
     drain,
   };
+}
+
+/** Returns when the next work of a plugin is due, in milliseconds since the Unix epoch. */
+async function nextOf(instance: WorkInstance, epoch: PluginWorkDeps["epoch"], now: number): Promise<number> {
+  if (instance.nextDueAt === undefined) return now + UNKNOWN_DUE_MS;
+  const dueAt = await epoch.run(async () => (await instance.nextDueAt?.()) ?? null);
+  return dueAt === null ? Number.POSITIVE_INFINITY : Math.max(dueAt.getTime(), now + SWEEP_MS);
+}
+
+/** Returns the time until the next rare sweep, by what the latest drain has left. */
+async function rareSweepMs(nextAt: PluginWork["nextAt"], now: number): Promise<number> {
+  const next = await nextAt(now).catch(() => now + SWEEP_MS);
+  return Math.min(next - now, RARE_SWEEP_MS);
 }
 
 /** Creates a drain of which one runs at a time. A call during one has it look again, and returns immediately. */
@@ -148,12 +174,10 @@ function createSharedDrain(drain: DrainWork): DrainWork {
 }
 
 /** Waits for some time, until `over` is resolved, or until the signal is aborted. */
-async function pause(
-  timeMs: number,
-  signal: AbortSignal,
-  over: PromiseWithResolvers<void> = Promise.withResolvers(),
-): Promise<void> {
-  const timer = setTimeout(over.resolve, timeMs);
-  await orAborted(over.promise, signal);
+async function pause(timeMs: number, signal: AbortSignal, over?: Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, timeMs);
+  void over?.then(resolve);
+  await orAborted(promise, signal);
   clearTimeout(timer);
 }

@@ -224,17 +224,12 @@ describe("a sign-in fails without a token request", () => {
     expect(failure(await rejected(async () => CALLBACK))).toEqual([400, 905]);
   });
 
-  test("for a state that is older than 10 minutes", async () => {
+  test.each([
+    ["is older than 10 minutes", 600],
+    ["would be valid longer because the clock was set back", -3_600],
+  ])("for a state that %s", async (_, seconds) => {
     const response = await rejected(async ({ instance, path }) => {
-      instance.clock.advance(600);
-      return path;
-    });
-    expect(failure(response)).toEqual([400, 905]);
-  });
-
-  test("for a state that would be valid longer because the clock was set back", async () => {
-    const response = await rejected(async ({ instance, path }) => {
-      instance.clock.advance(-3_600);
+      instance.clock.advance(seconds);
       return path;
     });
     expect(failure(response)).toEqual([400, 905]);

@@ -37,6 +37,11 @@ const NODEMAILER: UnusedCode = {
     "if (typeof this.content.pipe === 'function')",
     "if (value && typeof value === 'object' && !formattedHeaders.includes(key))",
     "if (options.prepared)",
+    ...["From", "Sender", "To", "Cc", "Bcc", "Reply-To", "In-Reply-To", "OTP-Token", "References"].map(
+      (name) => `case '${name}' of key`,
+    ),
+    "case 'Bcc' of header.key",
+    "MimeNode._encodeHeaderValue",
     "if (typeof this.normalizeHeaderKey === 'function')",
   ],
   "nodemailer/dist/esm/mail-composer/index.js": [
@@ -150,10 +155,26 @@ export const ASN1JS: readonly UnusedPart[] = [
   ...members("GeneralizedTime", "toString() fromDate()"),
   ...members("UTCTime", "toString() fromDate() toBuffer() checkYear()"),
   "if (valueDate)",
-  // Relative object identifiers, which no certificate has.
-  "case 13 of returnObject.idBlock.tagNumber",
-  ...members("LocalRelativeObjectIdentifierValueBlock", "fromBER() toBER() fromString() toString()"),
-  ...members("LocalRelativeSidValueBlock", "fromBER() toBER() toString()"),
+  // Schemas of pkijs, which are complete and have short tags.
+  ...[
+    "root instanceof Object === false",
+    '"idBlock" in inputSchema === false',
+    '"fromBER" in inputSchema.idBlock === false',
+    '"toBER" in inputSchema.idBlock === false',
+    "encodedId.byteLength === 0",
+    "inputSchema.idBlock.fromBER(encodedId, 0, encodedId.byteLength) === -1",
+    'inputSchema.idBlock.hasOwnProperty("tagClass") === false',
+    'inputSchema.idBlock.hasOwnProperty("tagNumber") === false',
+    'inputSchema.idBlock.hasOwnProperty("isConstructed") === false',
+    '!("isHexOnly" in inputSchema.idBlock)',
+  ].map((condition) => `void if (${condition})`),
+  twice("void if (inputSchema instanceof Object === false)"),
+  "if (inputSchema.idBlock.isHexOnly)",
+  "void if (primitiveSchema)",
+  'if (inputSchema.primitiveSchema && "valueHexView" in inputData.valueBlock)',
+  // Relative object identifiers, and times in words, which no certificate has.
+  ...[13, 14, 31, 32, 33, 34].map((tag) => `case ${tag} of returnObject.idBlock.tagNumber`),
+  ...["BaseStringBlock", "Boolean", "ObjectIdentifier"].map((name) => `${name}.setValue`),
   ...members("Integer", "convertFromDER convertToDER fromBigInt"),
   ...members("LocalIntegerValueBlock", "fromDER() toDER() toBER()"),
   ...members("BaseBlock", "isEqual() toString()"),
@@ -262,12 +283,22 @@ const HONO: UnusedCode = {
     "pemToBinary()",
     "exportPublicJwkFrom()",
     ...cases("name", "HS384 HS512 RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA"),
-    twice('if (typeof key === "object")'),
-    'if (key.includes("PRIVATE"))',
-    'if (key.includes("PUBLIC"))',
-    'if (typeof key === "string" && key.includes("PRIVATE"))',
+    twice("void if (!crypto.subtle || !crypto.subtle.importKey)"),
+    'if (key.type !== "private" && key.type !== "secret")',
+    twice('void if (typeof key === "object")'),
+    'void if (key.includes("PRIVATE"))',
+    'void if (key.includes("PUBLIC"))',
+    'void if (typeof key === "string" && key.includes("PRIVATE"))',
   ],
-  "hono/dist/utils/jwt/jwt.js": ['if (typeof privateKey === "object" && "alg" in privateKey)'],
+  "hono/dist/utils/jwt/jwt.js": [
+    'if (typeof privateKey === "object" && "alg" in privateKey)',
+    "if (!algOrOptions)",
+    "if (!alg)",
+    // Sealpost checks the times itself.
+    ...["nbf", "exp", "iat"].map((claim) => `if (${claim} && payload.${claim} !== void 0)`),
+    "if (iss)",
+    "if (aud)",
+  ],
   "hono/dist/context.js": members(
     "Context",
     "render setRenderer setLayout getLayout status var event executionCtx",
@@ -278,6 +309,11 @@ const HONO: UnusedCode = {
   ],
 };
 
+/** Sealpost validates with schemas of valibot alone, which other libraries do not see. */
+const VALIBOT: UnusedCode = {
+  "valibot/dist/index.mjs": ['schema["~standard"]'],
+};
+
 /** Unused by both builds. */
 export const UNUSED: UnusedCode = {
   ...NODEMAILER,
@@ -285,4 +321,5 @@ export const UNUSED: UnusedCode = {
   ...OAUTH,
   ...DRIZZLE,
   ...HONO,
+  ...VALIBOT,
 };

@@ -15,22 +15,33 @@ const DESCRIPTION = /^(\t+)(?:toJSON|onAsciiEncoding)\([^\n]*\) \{\n[\s\S]*?^\1\
 /** Tells asn1js about its shorter ways to the same result. */
 const REGISTRATION = /^register(?:BuiltinEncoder|FastParser)\(\{[\s\S]*?^\}\);$/gm;
 /** Original methods, by which the shortcuts find out whether they apply. */
-const ORIGINAL = /^const ORIGINAL_(?!LOCAL_INTEGER_TO_STRING)\w+ = .*;$/gm;
+const ORIGINAL = /^const (?:ORIGINAL_(?!LOCAL_INTEGER_TO_STRING)|original|intrinsic)\w+ = .*;$/gm;
+/** Types that no certificate has. They are read as those that asn1js does not know. */
+const UNUSED_TYPE =
+  /^var (LocalRelative\w+|RelativeObjectIdentifier|DATE|TimeOfDay|DateTime|Duration|TIME) = class [\s\S]*?^\};$/gm;
+/** Names of types, but for the three that asn1js asks for. */
+const TYPE_NAME =
+  /^\tstatic \{\n\t\tthis\.NAME = "(?!(?:EndOfContent|OCTET STRING|BIT STRING)")[^"]*";\n\t\}\n/gm;
 
 /** Leaves the parts of pkijs and asn1js that read certificates and keys, and write keys and signatures. */
 export const shedAsn1 = () =>
   changePackages("shed ASN.1", {
     "pkijs/build/index.js": (text) => {
-      const lean = withoutParts([ENGINE, EXTENSION_TYPE, DESCRIPTION].reduce(without, text), PKIJS);
+      const lean = withoutParts(withoutAll(text, [ENGINE, EXTENSION_TYPE, DESCRIPTION]), PKIJS);
       return lean.replace(CLASS, "var $1 = /* @__PURE__ */ (() => $2)();");
     },
-    "asn1js/build/index.js": (text) =>
-      withoutParts([REGISTRATION, ORIGINAL, DESCRIPTION].reduce(without, text), ASN1JS),
+    "asn1js/build/index.js": (text) => {
+      const lean = withoutAll(text, [REGISTRATION, ORIGINAL, DESCRIPTION, TYPE_NAME]);
+      return withoutParts(without(lean, UNUSED_TYPE, "var $1 = null;"), ASN1JS);
+    },
   });
 
+const withoutAll = (text: string, parts: readonly RegExp[]) =>
+  parts.reduce((rest, part) => without(rest, part), text);
+
 /** @throws {Error} if the package has no such part, as after an update. */
-function without(text: string, part: RegExp): string {
-  const lean = text.replace(part, "");
+function without(text: string, part: RegExp, by = ""): string {
+  const lean = text.replace(part, by);
   if (lean === text) throw new Error(`Nothing to leave out: ${part}`);
   return lean;
 }

@@ -4,12 +4,22 @@ import { REPLY_HINTS } from "./reply.ts";
 import { SERVER_HINTS } from "./server.ts";
 import { TOKEN_HINTS } from "./token.ts";
 
+export type HintCode =
+  | keyof typeof SERVER_HINTS
+  | keyof typeof REPLY_HINTS
+  | keyof typeof TOKEN_HINTS
+  | keyof typeof API_HINTS;
+
 /**
  * Sentences about failures by code: what is wrong and what to change. Programs and translations match on the code; the text is for people. Names in
  * braces stand for values.
  */
-export const HINTS = { ...SERVER_HINTS, ...REPLY_HINTS, ...TOKEN_HINTS, ...API_HINTS } as const;
-export type HintCode = keyof typeof HINTS;
+export const HINTS: Readonly<Record<HintCode, string>> = {
+  ...SERVER_HINTS,
+  ...REPLY_HINTS,
+  ...TOKEN_HINTS,
+  ...API_HINTS,
+};
 
 /** The values that hints may name. */
 export type HintValues = Readonly<Record<string, string | number>>;

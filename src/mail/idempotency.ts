@@ -113,8 +113,13 @@ export function createIdempotency(deps: IdempotencyDeps): Idempotency {
   return {
     async reserve(call, state) {
       const row = await rowOf(call, state, timeOfCall());
-      const { results } = await decide(database, [reserving(row)], repository.reserved(row));
-      const [reserved] = (results ?? [{ rowsAffected: 1 }]) as readonly [{ readonly rowsAffected: number }];
+      // An older call may be one whose key this one takes over.
+      const since = new Date(row.createdAt.getTime() - RESERVED_MS[database.kind]);
+      const holder = repository.holder({ ...row, createdAt: since });
+      const { results, verdict } = await decide(database, [reserving(row)], holder);
+      if (results === null)
+        return reservation(row, verdict[0]?.createdAt.getTime() === row.createdAt.getTime());
+      const [reserved] = results as readonly [{ readonly rowsAffected: number }];
       return reservation(row, reserved.rowsAffected > 0);
     },
 

@@ -1,4 +1,4 @@
-import { and, eq, inArray, lt, sql } from "drizzle-orm";
+import { and, eq, gte, inArray, lt, sql } from "drizzle-orm";
 import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import { placeholdersFor } from "./drizzle.ts";
 import { idempotency } from "./schema.ts";
@@ -24,8 +24,8 @@ export interface IdempotencyRepository {
     row: IdempotencyRow,
     times: { readonly ended: Date; readonly reserved: Date; readonly future: Date },
   ): WriteStatement;
-  /** Selects the key of this call, if it still has it. */
-  reserved(call: CallRef): RowsStatement<IdempotencyRow>;
+  /** Selects the call that has this key, if it reserved it at this time or later. */
+  holder(since: CallRef): RowsStatement<IdempotencyRow>;
   complete(scope: string, key: string, answer: string): WriteStatement;
   /** Releases the key of a call that has done nothing. Affects no completed call, and no other call. */
   release(call: CallRef): WriteStatement;
@@ -56,7 +56,12 @@ export function createIdempotencyRepository({ read, write, prepare }: Database):
           AND (${createdAt} < ${time("reserved")} OR ${createdAt} > ${time("future")}))`,
       }),
   );
-  const reserved = prepare(() => read.select().from(idempotency).where(isOurs()));
+  const holder = prepare(() =>
+    read
+      .select()
+      .from(idempotency)
+      .where(and(isCall(), gte(createdAt, time("createdAt")))),
+  );
   const complete = prepare(() =>
     write
       .update(idempotency)
@@ -74,7 +79,7 @@ export function createIdempotencyRepository({ read, write, prepare }: Database):
 
     reserve: (row, times) => reserve({ ...row, ...times }),
 
-    reserved: ({ scope, key, createdAt }) => reserved({ scope, key, createdAt }),
+    holder: ({ scope, key, createdAt }) => holder({ scope, key, createdAt }),
 
     complete: (scope, key, answer) => complete({ scope, key, answer }),
 

@@ -12,6 +12,14 @@ interface PackedLookAlikes {
   readonly values: string;
 }
 
+/** The common passwords. A third of them are dates, such as `31121999`. */
+interface PackedPasswords {
+  /** Those that are no dates: a capital letter for the length of what a line has in common with the one before starts it. */
+  readonly lines: string;
+  /** Days from each date to the next, as a character. `~` has no date, so that more days follow. */
+  readonly steps: string;
+}
+
 /** Packs tables in forms that gzip makes less of. What they hold stays the same. */
 export const shedTables: BunPlugin = {
   name: "shed tables",
@@ -21,8 +29,8 @@ export const shedTables: BunPlugin = {
       return { contents: `module.exports = (${unpackLookAlikes})(${JSON.stringify(packed)});`, loader: "js" };
     });
     build.onLoad({ filter: /\/src\/access\/common-passwords\.txt$/ }, async ({ path }) => {
-      const packed = packLines(await Bun.file(path).text());
-      return { contents: `export default (${unpackLines})(${JSON.stringify(packed)});`, loader: "js" };
+      const packed = packPasswords(await Bun.file(path).text());
+      return { contents: `export default (${unpackPasswords})(${JSON.stringify(packed)});`, loader: "js" };
     });
   },
 };
@@ -51,7 +59,7 @@ function isDerived(table: LookAlikes, character: string): boolean {
   return parts.join("") !== character && looks === table[character];
 }
 
-/** Part of the bundle, as is {@link unpackLines}: it uses nothing but its parameter. */
+/** Part of the bundle, as is {@link unpackPasswords}: it uses nothing but its parameter. */
 function unpackLookAlikes({ steps, values }: PackedLookAlikes): LookAlikes {
   const fromBase36 = (codes: string) =>
     codes && String.fromCodePoint(...codes.split(",").map((code) => Number.parseInt(code, 36)));
@@ -69,28 +77,59 @@ function unpackLookAlikes({ steps, values }: PackedLookAlikes): LookAlikes {
   return table;
 }
 
-/**
- * Replaces what a line has in common with the one before by a capital letter for its length, which also starts the line.
- * @throws {Error} likewise.
- */
-function packLines(text: string): string {
+/** @throws {Error} if the list does not come back the same. */
+function packPasswords(text: string): PackedPasswords {
+  const passwords = text.split("\n").slice(0, -1);
+  const days = passwords.map(dayOf).filter((day) => day !== null);
+  const others = passwords.filter((password) => dayOf(password) === null);
+  const packed = { lines: packLines(others), steps: packDays(days) };
+  if (unpackPasswords(packed) !== text) throw new Error("The list cannot be packed");
+  return packed;
+}
+
+/** Returns the day of a date in the form of a password, counted from the last one of 1899; `null` if it is none. */
+function dayOf(password: string): number | null {
+  const [, day, month, year] = /^(\d\d)(\d\d)((?:19|20)\d\d)$/.exec(password) ?? [];
+  if (year === undefined) return null;
+  const date = new Date(`${year}-${month}-${day}T00:00:00Z`);
+  if (date.getUTCDate() !== Number(day)) return null;
+  return (date.getTime() - Date.UTC(1899, 11, 31)) / 86_400_000;
+}
+
+function packLines(lines: readonly string[]): string {
   let previous = "";
-  const lines = text.split("\n").map((line) => {
+  const packed = lines.map((line) => {
     let length = 0;
     while (length < 25 && length < line.length && line[length] === previous[length]) length++;
     previous = line;
     return String.fromCharCode(65 + length) + line.slice(length);
   });
-  const packed = lines.join("");
-  if (unpackLines(packed) !== text) throw new Error("The list cannot be packed");
-  return packed;
+  return packed.join("");
 }
 
-function unpackLines(packed: string): string {
+function packDays(days: readonly number[]): string {
+  let last = 0;
+  const steps = days
+    .toSorted((left, right) => left - right)
+    .map((day) => {
+      const step = day - last;
+      last = day;
+      return "~".repeat(Math.floor(step / 91)) + String.fromCharCode(35 + (step % 91));
+    });
+  return steps.join("");
+}
+
+function unpackPasswords({ lines, steps }: PackedPasswords): string {
   let line = "";
-  const lines = packed.split(/(?=[A-Z])/).map((step) => {
+  let day = 0;
+  const passwords = lines.split(/(?=[A-Z])/).map((step) => {
     line = line.slice(0, step.charCodeAt(0) - 65) + step.slice(1);
     return line;
   });
-  return lines.join("\n");
+  for (const step of steps) {
+    day += step.charCodeAt(0) - 35;
+    const [date = ""] = new Date(Date.UTC(1900, 0, day)).toISOString().split("T");
+    if (step !== "~") passwords.push(date.split("-").reverse().join(""));
+  }
+  return `${passwords.sort().join("\n")}\n`;
 }

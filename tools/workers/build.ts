@@ -91,6 +91,11 @@ const LEFT_OUT_BY_DEFAULT: Replacements = [
     /^\.\/protobuf_encode\.js$/,
     "export const ClientMsg = null, CursorReqBody = null, PipelineReqBody = null;",
   ],
+  // Sign-ins on another device, which only the command line starts.
+  [
+    /^\.\/device-sign-in\.ts$/,
+    'export const createStartDeviceSignIn = () => () => { throw new TypeError("The command line is not part of a Worker"); };',
+  ],
   // Foreign keys, which the build leaves out of tables with their other constraints.
   [/^\.\.\/foreign-keys\.js$/, "export class ForeignKeyBuilder {}"],
   // The first of hono's routers rejects Sealpost's paths; the second takes any.

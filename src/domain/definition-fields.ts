@@ -168,7 +168,8 @@ export const DEFINITION_FIELDS = {
     min: 0,
     max: 1_000_000,
     detail: "limits",
-    description: "Queued messages in any minute, 0 for no limit",
+    description:
+      "Recipients of queued messages in any minute, which the last message may exceed. 0: no limit",
   },
   pipelining: {
     parameter: "pipelining",

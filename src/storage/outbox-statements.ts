@@ -73,24 +73,25 @@ const CLAIMED = {
 const dueMail = (columns: SQL): SQL => sql`
   SELECT ${columns} FROM mail WHERE lane = ${QUEUE_NAME} AND due_at <= ${NOW}
     AND (lease IS NULL OR due_at <= ${EXPIRED_BEFORE}) ORDER BY due_at, created_at LIMIT ${LIMIT}`;
-/** Recipients of a message who may still get it. Each gets a message of its own, which a rate limit counts. */
+/** Recipients of a message who are due. Each gets a message of its own, which a rate limit counts. */
 const PENDING = sql`(SELECT count(*) FROM json_each(mail.recipients) AS one
-  WHERE one.value ->> 'state' IN ('queued', 'deferred'))`;
+  WHERE one.value ->> 'state' IN ('queued', 'deferred') AND coalesce(one.value ->> 'dueAt', 0) <= ${NOW})`;
 /** The part of a rate limit that is used up: by attempts of the last minute, and by messages in flight. */
 const USED = sql`(SELECT count(*) FROM mail_attempt
     WHERE identifier = ${QUEUE_NAME} AND date > ${time("minuteAgo")} AND date <= ${NOW})
   + (SELECT coalesce(sum(${PENDING}), 0) FROM mail WHERE identifier = ${QUEUE_NAME} AND state = 'sending'
     AND due_at > ${EXPIRED_BEFORE})`;
 /**
- * Due messages within a rate limit. One with more recipients than the limit goes alone. The sum follows the order of the
- * rows, because an order of its own would sort them.
+ * Due messages, until a rate limit is used up. The last one may exceed it: if all of its recipients had to be within the
+ * limit, messages that are not queued could keep it waiting until it is given up. The sum follows the order of the rows,
+ * because an order of its own would sort them.
  */
 const DUE_WITHIN_RATE = sql`
   SELECT id FROM (
-    SELECT id, pending, sum(pending) OVER (ROWS UNBOUNDED PRECEDING) AS total, ${USED} AS used
+    SELECT id, sum(pending) OVER (ROWS UNBOUNDED PRECEDING) - pending AS ahead, ${USED} AS used
     FROM (${dueMail(sql`id, ${PENDING} AS pending`)})
   )
-  WHERE used + total <= ${sql.placeholder("mailsPerMinute")} OR (used = 0 AND total = pending)`;
+  WHERE used + ahead < ${sql.placeholder("mailsPerMinute")}`;
 const FAILOVER = sql`
   SELECT id FROM (
     SELECT id, alternatives FROM mail

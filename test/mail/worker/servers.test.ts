@@ -1,11 +1,17 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { sql } from "drizzle-orm";
+import type { Message } from "../../../src/domain/message.ts";
 import { startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { makeTransport } from "../../transport/support.ts";
-import { gate, MESSAGE, queueInstance, TO, until, working } from "../fixtures/queue.ts";
+import { GREYLISTED, gate, MESSAGE, queueInstance, TO, until, working } from "../fixtures/queue.ts";
 
 /** On a machine that is busy with others. */
 setDefaultTimeout(30_000);
+
+function messageTo(count: number): Message {
+  const to = Array.from({ length: count }, (_, at) => ({ ...TO, address: `user${at}@example.net` }));
+  return { ...MESSAGE, to };
+}
 
 describe("mails_per_minute", () => {
   test("is kept for any number of waiting messages", async () => {
@@ -26,8 +32,7 @@ describe("mails_per_minute", () => {
     await using instance = await queueInstance();
     await instance.save("a", { mails_per_minute: 4 });
     for (const count of [3, 3, 1, 9, 2]) {
-      const to = Array.from({ length: count }, (_, at) => ({ ...TO, address: `user${at}@example.net` }));
-      await instance.queue({}, { ...MESSAGE, to });
+      await instance.queue({}, messageTo(count));
       instance.clock.advance(1);
     }
     const sent: number[] = [];
@@ -37,8 +42,58 @@ describe("mails_per_minute", () => {
       sent.push(instance.got.length);
       instance.clock.advance(61);
     }
-    // A message with more recipients than the limit has a minute to itself.
-    expect(sent).toEqual([3, 7, 16, 18, 18]);
+    // The last message of a minute may exceed the limit.
+    expect(sent).toEqual([6, 16, 18, 18, 18]);
+  });
+
+  test("lets a message to more recipients leave while messages that are not queued take a part", async () => {
+    await using instance = await queueInstance();
+    await instance.save("a", { mails_per_minute: 4 });
+    const ids = [await instance.queue({}, messageTo(9)), await instance.queue()];
+    for (let minute = 0; minute < 3; minute++) {
+      const json = { server: "a", to: [TO.address], subject: "Hello", text: "Hello", queue: false };
+      expect((await instance.request("POST", "/mail/", { json })).value).toMatchObject({ state: "sent" });
+      await instance.drain();
+      instance.clock.advance(50);
+    }
+    for (const id of ids) expect(await instance.mail(id)).toMatchObject({ state: "sent" });
+  });
+
+  test("does not count recipients who are not due yet", async () => {
+    await using instance = await queueInstance();
+    await instance.save("a", { mails_per_minute: 3 });
+    await instance.queue();
+    await instance.queue({}, messageTo(9));
+    const later = instance.clock.now.getTime() + 3_600_000;
+    await instance.rows(`UPDATE mail SET recipients = (
+      SELECT json_group_array(json(iif(key = 0, value, json_set(value, '$.dueAt', ${later}))))
+      FROM json_each(recipients))`);
+    await instance.queue();
+    await instance.drain();
+    expect(instance.got).toHaveLength(3);
+  });
+
+  test("counts an attempt whose recipient is deferred once while others are being sent to", async () => {
+    const entrance = gate();
+    await using instance = await queueInstance({
+      around: async ({ recipient }, send) => {
+        if (recipient === "user1@example.net") await entrance.pass();
+        return send();
+      },
+    });
+    await instance.save("a", { mails_per_minute: 3 });
+    instance.fail(GREYLISTED);
+    await instance.queue({}, messageTo(2));
+    const first = instance.drain();
+    await entrance.reached();
+    const isRecorded = async () => (await instance.rows("SELECT 1 FROM mail_attempt")).length === 1;
+    await until(isRecorded, "the first attempt is recorded");
+    await instance.queue();
+    await instance.drain();
+    expect(instance.got).toHaveLength(1);
+    entrance.open();
+    await first;
+    expect(instance.got).toHaveLength(2);
   });
 
   test("does not hold back messages that are about to expire", async () => {
@@ -111,8 +166,7 @@ describe("max_connections", () => {
     });
     await instance.save("a", { max_connections: 2 });
     for (let number = 0; number < 20; number++) await instance.queue();
-    const to = Array.from({ length: 9 }, (_, at) => ({ ...TO, address: `user${at}@example.net` }));
-    await instance.queue({}, { ...MESSAGE, to });
+    await instance.queue({}, messageTo(9));
     await instance.drain();
     expect({ max, sent: instance.got.length }).toEqual({ max: 2, sent: 29 });
   });

@@ -2,7 +2,15 @@ import { describe, expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
 import { HOLD_MS } from "../../../src/domain/queued-mail.ts";
 import { createQueueClock, WHILE_SENDING_MS } from "../../../src/storage/durable/queue-clock.ts";
-import { DOWN, GREYLISTED, NO_JITTER, type QueueInstance, queueInstance } from "../../mail/fixtures/queue.ts";
+import {
+  DOWN,
+  GREYLISTED,
+  MESSAGE,
+  NO_JITTER,
+  type QueueInstance,
+  queueInstance,
+  TO,
+} from "../../mail/fixtures/queue.ts";
 
 /** Returns in how many seconds mail may be sent next. */
 async function nextIn({ database, clock }: QueueInstance): Promise<number> {
@@ -94,6 +102,24 @@ describe("nextAt()", () => {
     await instance.drain();
     expect(instance.got).toHaveLength(3);
   });
+});
+
+test("mail to several recipients that mails_per_minute holds back has one alarm a minute", async () => {
+  await using instance = await queueInstance();
+  await instance.save("a", { mails_per_minute: 4 });
+  const to = ["one", "two", "three"].map((name) => ({ ...TO, address: `${name}@example.net` }));
+  for (let message = 0; message < 6; message++) await instance.queue({}, { ...MESSAGE, to });
+  const alarms: [wait: number, sent: number][] = [];
+  for (let waitSeconds = 0; waitSeconds < 3_600; waitSeconds = await nextIn(instance)) {
+    instance.clock.advance(waitSeconds);
+    await instance.drain();
+    alarms.push([waitSeconds, instance.got.length]);
+  }
+  expect(alarms).toEqual([
+    [0, 6],
+    [60, 12],
+    [60, 18],
+  ]);
 });
 
 describe("abandonLeases()", () => {

@@ -41,6 +41,7 @@ const QUEUE_NAME = sql.placeholder("queueName");
 const LIMIT = sql.placeholder("limit");
 const EXPIRED_BEFORE = time("expiredBefore");
 const ROWS = sql.placeholder("rows");
+const HELD_FROM = sql.raw(String(HOLD_MS));
 
 const SELECT_QUEUES = sql`
   WITH RECURSIVE lanes (lane) AS (
@@ -76,11 +77,14 @@ const dueMail = (columns: SQL): SQL => sql`
 /** Recipients of a message who are due. Each gets a message of its own, which a rate limit counts. */
 const PENDING = sql`(SELECT count(*) FROM json_each(mail.recipients) AS one
   WHERE one.value ->> 'state' IN ('queued', 'deferred') AND coalesce(one.value ->> 'dueAt', 0) <= ${NOW})`;
-/** The part of a rate limit that is used up: by attempts of the last minute, and by messages in flight. */
+/**
+ * The part of a rate limit that is used up: by attempts of the last minute, and by messages in flight. With a range of
+ * `due_at`, SQLite would take its index, and read all waiting messages.
+ */
 const USED = sql`(SELECT count(*) FROM mail_attempt
     WHERE identifier = ${QUEUE_NAME} AND date > ${time("minuteAgo")} AND date <= ${NOW})
   + (SELECT coalesce(sum(${PENDING}), 0) FROM mail WHERE identifier = ${QUEUE_NAME} AND state = 'sending'
-    AND due_at > ${EXPIRED_BEFORE})`;
+    AND due_at > ${EXPIRED_BEFORE} AND +due_at < ${HELD_FROM})`;
 /**
  * Due messages, until a rate limit is used up. The last one may exceed it: if all of its recipients had to be within the
  * limit, messages that are not queued could keep it waiting until it is given up. The sum follows the order of the rows,
@@ -103,7 +107,7 @@ const FAILOVER = sql`
     WHERE server_health.open_until IS NULL)
   LIMIT ${LIMIT}`;
 const OVERDUE = sql`
-  SELECT id FROM mail WHERE give_up_at <= ${NOW} AND due_at < ${sql.raw(String(HOLD_MS))}
+  SELECT id FROM mail WHERE give_up_at <= ${NOW} AND due_at < ${HELD_FROM}
     AND (lease IS NULL OR due_at <= ${EXPIRED_BEFORE}) LIMIT ${LIMIT}`;
 const IS_LEASED = isLeased(sql.placeholder("leases"));
 

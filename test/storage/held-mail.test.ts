@@ -38,6 +38,13 @@ test("a held message is not claimed, neither to be sent nor because its time is 
   expect(results.map((rows) => rows.length)).toEqual([0, 0, 0]);
 });
 
+test("a held message takes no part of mails_per_minute", async () => {
+  await using instance = await held();
+  const { database, outbox } = instance;
+  const [rows] = await database.commit([outbox.claim({ ...CLAIM, now: later(6), mailsPerMinute: 1 })]);
+  expect(rows).toHaveLength(1);
+});
+
 test("a held message stays held when its server is back, and when an object starts again", async () => {
   await using instance = await held();
   const { database } = instance;

@@ -107,16 +107,20 @@ export function isSafeUrl(text: string): boolean {
   return url.protocol === "https:" || (url.protocol === "http:" && LOOPBACK.test(url.hostname));
 }
 
+/** Ranges of addresses that say nothing to a server. */
+const LOCAL_RANGES = ["linkLocal", "loopback", "unspecified"];
+
 /**
  * Returns the name that a host gives in EHLO: its full name, or the literal of one of its addresses (RFC 5321 4.1.3 and
- * 4.1.4). A link-local address says nothing to the server.
+ * 4.1.4). It prefers IPv4, then IPv6 addresses that are not unique local (RFC 4193).
  */
 export function ehloNameOf(host: string, addresses: readonly string[]): string {
   const name = asciiHostName(host);
   if (name?.includes(".")) return name;
-  const ipv4 = addresses.map(canonicalIpv4).find((address) => address !== null);
-  const ipv6 = addresses
-    .map(canonicalIpv6)
-    .find((address) => address !== null && !address.startsWith("fe80"));
-  return ipv4 || !ipv6 ? `[${ipv4 ?? "127.0.0.1"}]` : `[IPv6:${ipv6}]`;
+  const all = addresses.map(parseIp).filter((ip) => ip !== null);
+  const outer = all.filter((ip) => !LOCAL_RANGES.includes(ip.range()));
+  const isIpv4 = (ip: Ip) => ip.kind() === "ipv4";
+  const isGlobal = (ip: Ip) => ip.range() !== "uniqueLocal";
+  const best = outer.find(isIpv4) ?? outer.find(isGlobal) ?? outer[0] ?? all.find(isIpv4);
+  return best?.kind() === "ipv6" ? `[IPv6:${best}]` : `[${best ?? "127.0.0.1"}]`;
 }

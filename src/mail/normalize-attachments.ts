@@ -10,7 +10,8 @@ const CONTENT_TYPE =
   /^[a-z0-9][\w!#$&^.+-]{0,126}\/[a-z0-9][\w!#$&^.+-]{0,126}( *; *[\w!#$&^.+-]+=([\w!#$&^.+-]+|"[ !#-[\]-~]*"))*$/i;
 /** Composite types (RFC 2046 5) contain further parts, and no transfer encoding may protect these. */
 const COMPOSITE_TYPE = /^(message|multipart)\//i;
-const CHARSET = /; *charset=[^;]*/i;
+/** A parameter `charset`; or a quoted value of another, which may contain what looks like one. */
+const CHARSETS = / *; *charset=(?:"[^"]*"|[^; ]+)|("[^"]*")/gi;
 const UTF8 = "; charset=utf-8";
 /** Characters that may follow `cid:` without an escape (RFC 2392 2). */
 const CONTENT_ID = /^<?([\w!#$&'*+./=?^`{|}~@-]{1,200})>?$/;
@@ -75,7 +76,7 @@ function normalized(
 /** Text always leaves as UTF-8, whatever charset is given. Bytes keep theirs, and get none. */
 function typeOf(isText: boolean, filename: string, given: string | null): string {
   const type = given ?? getMimeType(filename) ?? (isText ? "text/plain" : "application/octet-stream");
-  if (!isText) return given ?? type.replace(CHARSET, "");
-  if (CHARSET.test(type)) return type.replace(CHARSET, UTF8);
-  return /^text\//i.test(type) ? `${type}${UTF8}` : type;
+  const bare = type.replace(CHARSETS, "$1");
+  if (!isText) return given ?? bare;
+  return bare !== type || /^text\//i.test(type) ? `${bare}${UTF8}` : type;
 }

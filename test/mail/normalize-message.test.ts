@@ -109,6 +109,9 @@ describe("normalizeMessage()", () => {
         { content: "ü", filename: "a.ics", contentType: "text/calendar; method=REQUEST" },
         { content: Buffer.from("ü", "latin1"), contentType: "text/plain; charset=iso-8859-1" },
         { content: "ü", contentType: "text/csv; charset=iso-8859-1; header=present" },
+        { content: "ü", contentType: 'text/csv; name="a; charset=b.csv"' },
+        { content: "ü", contentType: 'text/csv; charset="a;b"' },
+        { content: "ü", contentType: 'application/xml ;Charset=a; x-charset=b; charset="c"' },
       ],
     });
     expect(attachments?.map(({ filename, contentType }) => [filename, contentType])).toEqual([
@@ -120,7 +123,10 @@ describe("normalizeMessage()", () => {
       ["a.svg", "image/svg+xml"],
       ["a.ics", "text/calendar; method=REQUEST; charset=utf-8"],
       ["attachment-8.txt", "text/plain; charset=iso-8859-1"],
-      ["attachment-9.csv", "text/csv; charset=utf-8; header=present"],
+      ["attachment-9.csv", "text/csv; header=present; charset=utf-8"],
+      ["attachment-10.csv", 'text/csv; name="a; charset=b.csv"; charset=utf-8'],
+      ["attachment-11.csv", "text/csv; charset=utf-8"],
+      ["attachment-12.xml", "application/xml; x-charset=b; charset=utf-8"],
     ]);
     expect(attachments?.[0]?.content).toEqual(new TextEncoder().encode("ü"));
     expect(attachments?.[4]?.contentId).toBe("logo@example.org");

@@ -70,16 +70,18 @@ export function measureRequests(meter: Meter): MiddlewareHandler<Env> {
 
 /** Rejects larger bodies. @param maxSize in bytes */
 export function limitBody(maxSize = MAX_BODY_BYTES): MiddlewareHandler<Env> {
-  const limit = bodyLimit({
-    maxSize,
-    onError: () => {
-      throw new SealpostError("too_large", `The body is larger than ${maxSize} bytes`);
-    },
-  });
+  const onError = () => {
+    throw new SealpostError("too_large", `The body is larger than ${maxSize} bytes`);
+  };
+  const limit = bodyLimit({ maxSize, onError });
   return async (c, next) => {
     if (!isReading(c)) return limit(c, next);
     // Only workerd passes one on. Hono cannot copy it, and unread it would end the connection of the client.
-    await c.req.raw.body?.pipeTo(new WritableStream());
+    let size = 0;
+    for await (const { length } of c.req.raw.body ?? []) {
+      size += length;
+      if (size > maxSize) onError();
+    }
     return next();
   };
 }

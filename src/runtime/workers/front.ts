@@ -43,9 +43,9 @@ export const FRONT = {
     if (!isNamespace(namespace))
       return unavailable(new TypeError(`${NAMESPACE}: the binding of the Durable Object is missing`));
     try {
-      if (READS.includes(request.method)) return await read(namespace, request);
-      const body = await buffered(request);
-      return await namespace.getByName(NAME).serve(body, scrypt).catch(lost);
+      const received = await receive(request);
+      if (isRead(request)) return await read(namespace, received);
+      return await namespace.getByName(NAME).serve(received, scrypt).catch(lost);
     } catch (error) {
       return error instanceof SealpostError ? errorResponse(error) : unavailable(error);
     }
@@ -55,7 +55,7 @@ export const FRONT = {
 /** Other reads change nothing, so one that the object lost, as in a deployment, is repeated by the next object. */
 async function read(namespace: Namespace, request: Request): Promise<Response> {
   const call = () => namespace.getByName(NAME).fetch(request);
-  const isRepeatable = request.body === null && !ONCE.test(new URL(request.url).pathname);
+  const isRepeatable = !ONCE.test(new URL(request.url).pathname);
   try {
     return await call().catch((error) => {
       if (!isRepeatable || isRejectedCall(error)) throw error;
@@ -81,18 +81,25 @@ function lost(cause: unknown): Response {
   return errorResponse(new SealpostError("internal", message, { cause }));
 }
 
-/** @throws {SealpostError} `too_large`; `invalid_parameter` if the client disconnects meanwhile. */
-async function buffered(request: Request): Promise<Request> {
+/**
+ * Returns the request with all of its body. A read, whose body is ignored, has none.
+ * @throws {SealpostError} `too_large`; `invalid_parameter` if the client disconnects meanwhile.
+ */
+async function receive(request: Request): Promise<Request> {
   const length = request.headers.get("Content-Length");
   if (Number(length) > MAX_BODY_BYTES) throw bodyTooLarge(MAX_BODY_BYTES);
   try {
     if (request.body === null) return request;
-    if (length !== null) return new Request(request, { body: await request.arrayBuffer() });
-    return new Request(request, { body: await readBody(request, MAX_BODY_BYTES) });
+    const body = await (length === null ? readBody(request, MAX_BODY_BYTES) : request.arrayBuffer());
+    return new Request(request, { body: isRead(request) ? null : body });
   } catch (error) {
     if (error instanceof SealpostError) throw error;
     throw invalidParameter("body", "expected all of it, but the client disconnected");
   }
+}
+
+function isRead({ method }: Request): boolean {
+  return READS.includes(method);
 }
 
 interface Namespace {

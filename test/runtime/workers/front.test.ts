@@ -31,21 +31,24 @@ describe("the front of an object", () => {
     expect(declared.headers.get("Cache-Control")).toBe("no-store");
   });
 
-  test("does not read on after a body has become too long", async () => {
-    const socket = connect(Number(worker.url.port), worker.url.hostname);
-    const piece = new Uint8Array(1_048_576);
-    const status = Promise.withResolvers<string>();
-    socket.once("data", (data) => status.resolve(data.toString("latin1").slice(0, 12)));
-    socket.on("error", status.reject);
-    socket.write("POST /auth HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n");
-    for (let at = 0; at < BODY_LIMIT / piece.length + 1; at++) {
-      socket.write(`${piece.length.toString(16)}\r\n`);
-      socket.write(piece);
-      socket.write("\r\n");
-    }
-    expect(await status.promise).toBe("HTTP/1.1 413");
-    socket.destroy();
-  });
+  test.each(["POST /auth", "GET /smtpserver/"])(
+    "does not read on after the body of %s has become too long",
+    async (line) => {
+      const socket = connect(Number(worker.url.port), worker.url.hostname);
+      const piece = new Uint8Array(1_048_576);
+      const status = Promise.withResolvers<string>();
+      socket.once("data", (data) => status.resolve(data.toString("latin1").slice(0, 12)));
+      socket.on("error", status.reject);
+      socket.write(`${line} HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n`);
+      for (let at = 0; at < BODY_LIMIT / piece.length + 1; at++) {
+        socket.write(`${piece.length.toString(16)}\r\n`);
+        socket.write(piece);
+        socket.write("\r\n");
+      }
+      expect(await status.promise).toBe("HTTP/1.1 413");
+      socket.destroy();
+    },
+  );
 
   test.each([
     ["a declared", (text: string) => text],

@@ -1,5 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { once } from "node:events";
+import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { reply, type SmtpTestServer, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { OBJECT_ENTRY } from "../../../tools/workers/build.ts";
@@ -253,6 +254,17 @@ test("a read whose object ends meanwhile gets its response from the next object"
   expect([again.status, again.headers.get("Retry-After")]).toEqual([503, "2"]);
   expect(await again.json()).toMatchObject({ result: { status: false, error: { code: 503 } } });
   expect(lines.join()).toContain("A read did not reach the object");
+});
+
+test("a read with a body is repeated, too: the body does not reach the object", async () => {
+  using folder = temporaryFolder();
+  await using worker = await start(folder.path);
+  const headers = { "Transfer-Encoding": "chunked" };
+  const sent = httpRequest(new URL("/doors/end-once", worker.url), { headers });
+  sent.end("body");
+  const [response] = await once(sent, "response");
+  expect(response.statusCode).toBe(200);
+  await once(response.resume(), "end");
 });
 
 test("a call of the operator that is lost with the object is not repeated, because it is accepted once", async () => {

@@ -8,7 +8,7 @@ import type { LeaseRef, MailUpdate, OutboxRepository } from "../../storage/outbo
 
 /** Bounds the time that one group commit keeps other writers waiting. */
 const MAX_PER_COMMIT = 200;
-/** Time that an outcome waits for those of other messages when there are many, because a commit takes milliseconds. */
+/** Time that an outcome waits for those of other messages when there are many, because a commit blocks the thread. */
 const GATHER_MS = 20;
 /** Wait after the database was unavailable. The messages stay leased meanwhile. */
 const UNAVAILABLE_MS = 1_000;

@@ -9,7 +9,6 @@ import {
   type TransactionMode,
 } from "@libsql/client/sqlite3";
 import { expandConfig, isInMemoryConfig } from "@libsql/core/config";
-import AsyncDatabase from "libsql/promise";
 import { createRow, indexesOf } from "../drizzle.ts";
 
 /** Statements that one connection caches: more than Sealpost and its plugins have, at about 6 kB each. */
@@ -18,8 +17,6 @@ const MAX_CACHED = 300;
 const MAX_SEEN = 1_000;
 /** Statements that may be repeated. */
 const REPEATED = /^\s*(SELECT|INSERT|UPDATE|DELETE|WITH|BEGIN|COMMIT|PRAGMA data_version)\b/i;
-/** Statements that write, and so end with a flush. */
-const WRITING = /^\s*(INSERT|UPDATE|DELETE)\b/i;
 const DATA_VERSION = "PRAGMA data_version";
 /** After a schema change SQLite prepares a cached statement again, but the driver has counted its columns before. */
 const STAR = /(\bSELECT|\bRETURNING|,|\.)\s*\*/i;
@@ -29,7 +26,7 @@ type SqliteStatement = ReturnType<SqliteDatabase["prepare"]>;
 
 /**
  * Opens a file or a database in memory on one connection that caches its prepared statements. SQLite's own wait for locks
- * is off, because it blocks the thread. So would the flush of a commit, which happens in another thread.
+ * is off, because it blocks the thread.
  * @throws the driver's error for an unsupported URL or a file that cannot be opened.
  */
 export function openLocalClient(url: string): Client {
@@ -37,10 +34,9 @@ export function openLocalClient(url: string): Client {
   const config = expandConfig(options, true);
   // Checks that the URL is valid and the file opens.
   createClient(options).close();
-  const isFile = !isInMemoryConfig(config);
-  const path = isFile ? config.path : `${config.scheme}:${config.path}`;
+  const path = isInMemoryConfig(config) ? `${config.scheme}:${config.path}` : config.path;
   const { concurrency, timeout } = options;
-  return new CachingClient(new ConnectionPool(path, { timeout }, concurrency), config.intMode, isFile);
+  return new CachingClient(new ConnectionPool(path, { timeout }, concurrency), config.intMode);
 }
 
 /** Returns the path of the file behind a URL. */
@@ -68,62 +64,50 @@ const BEGIN: Readonly<Record<TransactionMode, string>> = {
  */
 class CachingClient extends Sqlite3Client {
   readonly #pool: ConnectionPool;
-  readonly #isFile: boolean;
   /** A replaced connection, such as after SQLITE_BUSY, starts without statements. */
   readonly #statements = new WeakMap<SqliteDatabase, StatementCache>();
   #connections = 0;
 
-  constructor(
-    pool: ConnectionPool,
-    intMode: ConstructorParameters<typeof Sqlite3Client>[1],
-    isFile: boolean,
-  ) {
+  constructor(pool: ConnectionPool, intMode: ConstructorParameters<typeof Sqlite3Client>[1]) {
     super(pool, intMode);
     this.#pool = pool;
-    this.#isFile = isFile;
   }
 
   override async execute(statement: InStatement): Promise<ResultSet> {
-    using connection = this.#lend(await this.#pool.acquire());
-    const { statements } = connection;
-    if (!this.#isFile || !WRITING.test(textOf(statement))) return statements.run(statement);
-    statements.run(BEGIN.write);
-    const result = statements.run(statement);
-    await statements.commitInThread();
-    return result;
+    return this.#use((statements) => statements.run(statement));
   }
 
   override async batch(
     batch: (InStatement | [string, InArgs?])[],
     mode: TransactionMode = "deferred",
   ): Promise<ResultSet[]> {
-    using connection = this.#lend(await this.#pool.acquire());
-    const { statements } = connection;
-    statements.run(BEGIN[mode]);
-    const results = batch.map((statement, index) => statements.run(plainStatement(statement), index));
-    if (this.#isFile && mode === "write") await statements.commitInThread();
-    else statements.run("COMMIT");
-    return results;
+    return this.#use((statements) => {
+      statements.run(BEGIN[mode]);
+      const results = batch.map((statement, index) => statements.run(plainStatement(statement), index));
+      statements.run("COMMIT");
+      return results;
+    });
   }
 
   /** SQLite changes `PRAGMA data_version` when another connection commits. */
   changeMark(): string {
-    using connection = this.#lend(this.#pool.acquireSync());
-    const { statements } = connection;
-    const [row] = statements.run(DATA_VERSION).rows;
-    return `${statements.connection} ${String(row?.[0])}`;
+    return this.#use((statements) => {
+      const [row] = statements.run(DATA_VERSION).rows;
+      return `${statements.connection} ${String(row?.[0])}`;
+    });
   }
 
-  /** Adds its statements to a connection of the pool. Its release rolls back what is not committed. */
-  #lend(database: SqliteDatabase): Disposable & { readonly statements: StatementCache } {
-    const statements = this.#statements.get(database) ?? new StatementCache(database, ++this.#connections);
-    this.#statements.set(database, statements);
-    return { statements, [Symbol.dispose]: () => this.#pool.release(database) };
+  /** Uses a connection, without waiting. Its release rolls back what is not committed. */
+  #use<T>(work: (statements: StatementCache) => T): T {
+    const database = this.#pool.acquireSync();
+    try {
+      const statements = this.#statements.get(database) ?? new StatementCache(database, ++this.#connections);
+      this.#statements.set(database, statements);
+      return work(statements);
+    } finally {
+      this.#pool.release(database);
+    }
   }
-}
-
-function textOf(statement: InStatement): string {
-  return typeof statement === "string" ? statement : statement.sql;
 }
 
 function plainStatement(statement: InStatement | [string, InArgs?]): InStatement {
@@ -162,16 +146,6 @@ class StatementCache {
       // The statement may be in the middle of its rows, and would keep a read lock.
       this.#cached.delete(sql);
       throw driverError(error, index);
-    }
-  }
-
-  /** Commits in another thread, where the flush of a file blocks no other work. @throws {LibsqlError} as {@link run}. */
-  async commitInThread(): Promise<void> {
-    try {
-      // The driver's two classes share their connections.
-      await AsyncDatabase.prototype.exec.call(this.#database, "COMMIT");
-    } catch (error) {
-      throw driverError(error, null);
     }
   }
 

@@ -104,51 +104,6 @@ describe("openLocalClient()", () => {
     expect(await outside(at.file.path, "SELECT id FROM item")).toEqual([{ id: "a" }, { id: "b" }]);
   });
 
-  test("a write to a file leaves the thread to other work while it flushes", async () => {
-    using at = opened();
-    await at.client.execute(CREATE);
-    const insert = (id: string) => ({ sql: "INSERT INTO item VALUES (?, 1)", args: [id] });
-    const writes = [() => at.client.execute(insert("a")), () => at.client.batch([insert("b")], "write")];
-    for (const write of writes) {
-      let isFree = false;
-      setImmediate(() => {
-        isFree = true;
-      });
-      await write();
-      expect(isFree).toBe(true);
-    }
-    expect(await outside(at.file.path, "SELECT id FROM item")).toEqual([{ id: "a" }, { id: "b" }]);
-  });
-
-  test("uses of one client wait for the commit before them", async () => {
-    using at = opened();
-    await at.client.execute(CREATE);
-    const ids = Array.from({ length: 20 }, (_, index) => String(index));
-    const uses = ids.flatMap((id) => [
-      at.client.batch([{ sql: "INSERT INTO item VALUES (?, 1)", args: [id] }], "write"),
-      at.client.execute({ sql: FIND, args: [id] }),
-    ]);
-    const found = (await Promise.all(uses)).flat().flatMap(({ rows }) => rows.map((row) => row.id));
-    expect(found).toEqual(ids);
-  });
-
-  test("a commit that fails leaves no transaction", async () => {
-    using at = opened();
-    await at.client.batch(
-      [
-        "CREATE TABLE parent (id TEXT PRIMARY KEY)",
-        "CREATE TABLE child (id TEXT REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)",
-      ],
-      "write",
-    );
-    const orphan = "INSERT INTO child VALUES ('a')";
-    const error = { name: "LibsqlError", code: "SQLITE_CONSTRAINT" };
-    await expect(at.client.batch([orphan], "write")).rejects.toMatchObject(error);
-    await expect(at.client.execute(orphan)).rejects.toMatchObject(error);
-    await at.client.batch(["INSERT INTO parent VALUES ('a')", orphan], "write");
-    expect(await outside(at.file.path, "SELECT id FROM child")).toEqual([{ id: "a" }]);
-  });
-
   test("a write after a failed lock is not acknowledged and lost", async () => {
     using at = opened();
     await at.client.execute("PRAGMA journal_mode = WAL");

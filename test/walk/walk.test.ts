@@ -8,7 +8,7 @@ setDefaultTimeout(TEST_MS);
 const HAS_OPENSSL = isInstalled("openssl");
 if (!HAS_OPENSSL) console.warn("Skipped: the walks of src/README.md; openssl is not installed");
 
-/** Files that a request may enter. Lower these when a walk gets shorter: they may not grow. */
+/** Files that a request may enter. Lower these when a walk gets shorter; they grow only with a reason. */
 const BUDGETS: Readonly<Record<Walk, number>> = { "test-mail": 103, "email-code": 106, definition: 66 };
 
 /** The later walks of the page leave out the files of the first. */

@@ -9,6 +9,7 @@ import { type CidrBlock, canonicalIp } from "../domain/network.ts";
 import { SECRET_NAMES } from "../domain/smtp-server.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import { type Meter, OTHER } from "../telemetry/meter.ts";
+import { bodyTooLarge, readBody } from "./body.ts";
 
 /** 256 KiB: ten times the size of a key with its certificate chain. */
 const MAX_BODY_BYTES = 256 * 1024;
@@ -70,18 +71,16 @@ export function measureRequests(meter: Meter): MiddlewareHandler<Env> {
 
 /** Rejects larger bodies. @param maxSize in bytes */
 export function limitBody(maxSize = MAX_BODY_BYTES): MiddlewareHandler<Env> {
-  const onError = () => {
-    throw new SealpostError("too_large", `The body is larger than ${maxSize} bytes`);
-  };
-  const limit = bodyLimit({ maxSize, onError });
+  const limit = bodyLimit({
+    maxSize,
+    onError: () => {
+      throw bodyTooLarge(maxSize);
+    },
+  });
   return async (c, next) => {
     if (!isReading(c)) return limit(c, next);
     // Only workerd passes one on. Hono cannot copy it, and unread it would end the connection of the client.
-    let size = 0;
-    for await (const { length } of c.req.raw.body ?? []) {
-      size += length;
-      if (size > maxSize) onError();
-    }
+    if (c.req.raw.body !== null) await readBody(c.req.raw, maxSize);
     return next();
   };
 }

@@ -61,21 +61,22 @@ test("a drain that goes on after its time keeps no object awake", async () => {
 test("rare sweeps drain when work is due and at a wake, and not every five seconds", async () => {
   const stop = new AbortController();
   const start = (nextDueAt: () => Promise<Date | null>) => {
-    const counted = { drains: 0, work: pluginWork() };
+    const counted = { drains: 0, work: pluginWork(), second: Promise.withResolvers<void>() };
     const drain = async () => {
-      counted.drains++;
+      if (++counted.drains === 2) counted.second.resolve();
     };
     counted.work.add("one", { drain, nextDueAt });
     return { counted, ended: counted.work.run(stop.signal, { isRare: true }) };
   };
   const [idle, woken, waiting] = [start(nothing), start(nothing), start(due(5))];
-  await Bun.sleep(1_000);
   woken.counted.work.wake();
-  await Bun.sleep(5_500);
+  await woken.counted.second.promise;
+  // After five seconds. The idle one was started before, so a sweep of its own would have come first.
+  await waiting.counted.second.promise;
   stop.abort();
   await Promise.all([idle, woken, waiting].map(({ ended }) => ended));
   expect([idle, woken, waiting].map(({ counted }) => counted.drains)).toEqual([1, 2, 2]);
-}, 15_000);
+});
 
 test("drains that share connections run one at a time, and one that is asked meanwhile looks again", async () => {
   const work = pluginWork(undefined, true);

@@ -2,8 +2,8 @@ import { getLogger } from "@logtape/logtape";
 import type { Scrypt } from "../../contracts/platform.ts";
 import { invalidParameter, SealpostError } from "../../errors.ts";
 import { scrypt } from "../../secrets/password.ts";
+import { bodyTooLarge, readBody } from "../../wire/body.ts";
 import type { Bindings } from "./bindings.ts";
-import { bodyTooLarge, readBody } from "./body.ts";
 import { configureConsole } from "./logging.ts";
 import { errorResponse, isRejectedCall, unavailable } from "./unavailable.ts";
 

@@ -14,9 +14,9 @@ import type { Services } from "../../services.ts";
 import { createAuditRepository } from "../../storage/audit-log.ts";
 import { MIGRATIONS } from "../../storage/migrations/index.ts";
 import { createSealedRepository } from "../../storage/sealed-values.ts";
+import { readBody } from "../../wire/body.ts";
 import type { Operator } from "../../wire/guard.ts";
 import { PLATFORM as platform } from "../platform.ts";
-import { readBody } from "./body.ts";
 import { errorResponse } from "./unavailable.ts";
 
 /** Calls that belong to one that was audited when it began. */

@@ -1,4 +1,4 @@
-import { SealpostError } from "../../errors.ts";
+import { SealpostError } from "../errors.ts";
 
 /**
  * Reads the body of a request.

@@ -36,6 +36,9 @@ const UNREACHABLE = broken(
   "The database server does not respond: check SEALPOST_DATABASE_URL and SEALPOST_DATABASE_TOKEN",
 );
 
+/** A server did not respond to a request that had left for it, so that a commit in it may have succeeded. */
+class ResponseLostError extends SealpostError {}
+
 /** SQLite's primary result codes, and the driver's own, that do not depend on the statement. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   SQLITE_BUSY: BUSY,
@@ -104,10 +107,10 @@ export function isNothingDone(error: unknown): boolean {
   return isUnavailable(error) && error instanceof Error && (isBusy(error.cause) || isOverloaded(error.cause));
 }
 
-/** Whether the response to a commit may be lost: a server did not respond, and the commit had left for it. */
+/** Whether the response to a commit may be lost, as this error or one that caused it says. */
 export function isResponseLost(error: unknown): boolean {
-  const isUnreachable = error instanceof Error && error.message === UNREACHABLE.message;
-  return isUnavailable(error) && isUnreachable && !isOverloaded(error.cause);
+  if (error instanceof ResponseLostError) return true;
+  return error instanceof Error && isResponseLost(error.cause);
 }
 
 /** Whether a file is something other than a database. */
@@ -136,7 +139,7 @@ export function openError(error: unknown): unknown {
 export function remoteError(error: unknown): unknown {
   const code = resultCode(error);
   if (MEANINGS[code] !== undefined || SQL_CODE.test(code)) return localError(error);
-  return explain(UNREACHABLE, error);
+  return explain(UNREACHABLE, error, isOverloaded(error) ? SealpostError : ResponseLostError);
 }
 
 /** The error of every operation after the open file was deleted, replaced or emptied. */
@@ -156,7 +159,7 @@ export function busyError(): SealpostError {
 
 /** The error of a commit whose request was cut off. The commit may have succeeded. */
 export function abandonedError(): SealpostError {
-  return explain(UNREACHABLE, undefined);
+  return explain(UNREACHABLE, undefined, ResponseLostError);
 }
 
 /** The error for a URL that no driver supports. */
@@ -164,8 +167,12 @@ export function invalidUrlError(cause?: unknown): SealpostError {
   return explain(INVALID_URL, cause);
 }
 
-function explain({ code, message, retryAfterSeconds }: Meaning, cause: unknown): SealpostError {
-  return new SealpostError(code, message, {
+function explain(
+  { code, message, retryAfterSeconds }: Meaning,
+  cause: unknown,
+  ErrorClass = SealpostError,
+): SealpostError {
+  return new ErrorClass(code, message, {
     ...(cause === undefined ? {} : { cause }),
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   });

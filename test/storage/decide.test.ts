@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
+import { SealpostError } from "../../src/errors.ts";
 import { decide } from "../../src/storage/decide.ts";
 import {
   abandonedError,
@@ -36,9 +37,25 @@ test("decide() reads the verdict of a commit whose response may be lost", async 
   }
 });
 
+test("decide() recognizes a lost response by its error, wrapped or not, and never by the message", async () => {
+  const lost = abandonedError();
+  const wrapped = new Error("The plugin cannot confirm", { cause: new Error("in between", { cause: lost }) });
+  expect(await decideAfter(wrapped)).toEqual({ results: null, verdict: [{ one: 1 }] });
+  expect(await decideAfter(new SealpostError("database_unavailable", lost.message))).toBe("rejected");
+});
+
 test("decide() reads nothing after a commit that the database rejected or that never started", async () => {
   const rejected = ["SQLITE_BUSY", "SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CORRUPT"].map(failed);
-  const unstarted = [busyError(), closedError(), fileGoneError(), openError(failed(""))];
+  const overloaded = Object.assign(failed("SERVER_ERROR"), {
+    cause: Object.assign(failed(""), { status: 429 }),
+  });
+  const unstarted = [
+    busyError(),
+    closedError(),
+    fileGoneError(),
+    openError(failed("")),
+    remoteError(overloaded),
+  ];
   for (const error of [...rejected.map(localError), ...rejected.map(remoteError), ...unstarted]) {
     expect(await decideAfter(error)).toBe("rejected");
   }

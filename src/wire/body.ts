@@ -1,5 +1,8 @@
 import { SealpostError } from "../errors.ts";
 
+/** 256 KiB, the limit of routes without their own: ten times the size of a key with its certificate chain. */
+export const MAX_BODY_BYTES = 256 * 1024;
+
 /**
  * Reads the body of a request.
  * @throws {SealpostError} `too_large`, without reading on.
@@ -13,6 +16,11 @@ export async function readBody({ body }: Request, maxBytes: number): Promise<Buf
     pieces.push(piece);
   }
   return Buffer.concat(pieces, size);
+}
+
+/** Asserts that the body of a request is not declared to be larger. @throws {SealpostError} `too_large`. */
+export function assertLength({ headers }: Request, maxBytes: number): void {
+  if (Number(headers.get("Content-Length")) > maxBytes) throw bodyTooLarge(maxBytes);
 }
 
 export function bodyTooLarge(maxBytes: number): SealpostError {

@@ -9,10 +9,8 @@ import { type CidrBlock, canonicalIp } from "../domain/network.ts";
 import { SECRET_NAMES } from "../domain/smtp-server.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import { type Meter, OTHER } from "../telemetry/meter.ts";
-import { bodyTooLarge, readBody } from "./body.ts";
+import { assertLength, bodyTooLarge, MAX_BODY_BYTES, readBody } from "./body.ts";
 
-/** 256 KiB: ten times the size of a key with its certificate chain. */
-const MAX_BODY_BYTES = 256 * 1024;
 const REQUEST_ID_BYTES = 8;
 const ADDRESS_AND_PORT = /^(?:([\d.]+)|\[([\da-f:.]+)\]):\d{1,5}$/i;
 
@@ -79,6 +77,7 @@ export function limitBody(maxSize = MAX_BODY_BYTES): MiddlewareHandler<Env> {
   });
   return async (c, next) => {
     if (!isReading(c)) return limit(c, next);
+    assertLength(c.req.raw, maxSize);
     // Only workerd passes one on. Hono cannot copy it, and unread it would end the connection of the client.
     if (c.req.raw.body !== null) await readBody(c.req.raw, maxSize);
     return next();

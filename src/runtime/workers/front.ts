@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Scrypt } from "../../contracts/platform.ts";
 import { invalidParameter, SealpostError } from "../../errors.ts";
 import { scrypt } from "../../secrets/password.ts";
-import { bodyTooLarge, readBody } from "../../wire/body.ts";
+import { assertLength, MAX_BODY_BYTES, readBody } from "../../wire/body.ts";
 import type { Bindings } from "./bindings.ts";
 import { configureConsole } from "./logging.ts";
 import { errorResponse, isRejectedCall, unavailable } from "./unavailable.ts";
@@ -15,7 +15,7 @@ const RETRY_SECONDS = 2;
 /** Every `GET` that cannot be repeated: the code of a provider, and a call of the operator, are accepted once. */
 const ONCE = /^\/(oauth\/callback$|operator\/)/;
 /** More than any route takes. */
-const MAX_BODY_BYTES = 16 * 1_048_576;
+const MAX_ROUTE_BODY_BYTES = 16 * 1_048_576;
 /** Methods whose requests need no password hash. */
 const READS = ["GET", "HEAD", "OPTIONS"];
 
@@ -86,11 +86,12 @@ function lost(cause: unknown): Response {
  * @throws {SealpostError} `too_large`; `invalid_parameter` if the client disconnects meanwhile.
  */
 async function receive(request: Request): Promise<Request> {
-  const length = request.headers.get("Content-Length");
-  if (Number(length) > MAX_BODY_BYTES) throw bodyTooLarge(MAX_BODY_BYTES);
+  const maxBytes = isRead(request) ? MAX_BODY_BYTES : MAX_ROUTE_BODY_BYTES;
+  assertLength(request, maxBytes);
   try {
     if (request.body === null) return request;
-    const body = await (length === null ? readBody(request, MAX_BODY_BYTES) : request.arrayBuffer());
+    const isDeclared = request.headers.has("Content-Length");
+    const body = await (isDeclared ? request.arrayBuffer() : readBody(request, maxBytes));
     return new Request(request, { body: isRead(request) ? null : body });
   } catch (error) {
     if (error instanceof SealpostError) throw error;

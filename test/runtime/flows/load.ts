@@ -1,4 +1,6 @@
 import { expect } from "bun:test";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { type Misbehavior, startSmtpServer } from "../../../src/testing/smtp/index.ts";
 import { type Api, request } from "../../fixtures/process/api.ts";
 import type { Flow, Instance } from "../flow.ts";
@@ -20,6 +22,12 @@ export const LOAD: readonly Flow[] = [
         because: "workerd may close the connection before a client that still sends has read the answer",
         run: (instance) => limits(instance, [413, "closed"]),
       },
+    },
+  },
+  {
+    claim: "a GET that declares a body of more than 256 KiB is 413 before it sends any of it",
+    async run({ origin }) {
+      expect(await statusOfGet(origin, MOST_BODY_BYTES + 1)).toBe("HTTP/1.1 413");
     },
   },
   {
@@ -96,6 +104,16 @@ async function limits({ origin }: Instance, refusals: readonly unknown[]): Promi
     expect(code).toBe(status);
   }
   expect((await request(`${origin}/healthz`)).status).toBe(200);
+}
+
+/** Returns the status line's first part for a GET of which only the head is sent. */
+async function statusOfGet(origin: string, contentLength: number): Promise<string> {
+  const { hostname, port } = new URL(origin);
+  const socket = connect(Number(port), hostname);
+  socket.write(`GET /healthz HTTP/1.1\r\nHost: a.example\r\nContent-Length: ${contentLength}\r\n\r\n`);
+  const [data] = (await once(socket, "data")) as [Buffer];
+  socket.destroy();
+  return data.toString("latin1").slice(0, 12);
 }
 
 /** Returns a JSON body of exactly this many bytes. */

@@ -31,13 +31,13 @@ export type IncomingCall = Omit<OperatorCall, "time" | "nonce" | "bodyHash"> & {
 
 /** Verifies calls that are signed with the operator key. */
 interface Operators {
-  /** @throws {SealpostError} `too_many_tries` after ten failures from the network of a client in ten minutes. */
-  assertWithinLimit(client: string): Promise<void>;
   /**
-   * Verifies the signature of a call, that it is new, and then its body.
+   * Verifies the signature of a call, that it is new, and then its body. Failures of others do not lock the operator out:
+   * the limit is only for calls that fail.
    * @param record the audit row of the call, without who calls; `null` for a part of an earlier one.
    * @param readBody reads the body within its limit. It runs only for a signed call that is new.
-   * @throws {SealpostError} `bad_token`, the same for every reason. The error of `readBody`.
+   * @throws {SealpostError} `bad_token`, the same for every reason. `too_many_tries` instead, after ten failures from the
+   * network of the client in ten minutes. The error of `readBody`.
    */
   verify(
     call: IncomingCall,
@@ -77,6 +77,9 @@ export function createOperators(deps: {
 
   async function reject({ client }: IncomingCall, now: Date): Promise<never> {
     const limit = limitOf(client);
+    // Over the limit, a call writes nothing.
+    const [windows] = await database.commit([rateLimits.windows([limit])]);
+    assertWithin([limit], windows, now);
     const actor = {
       action: "operator",
       administrator: "",
@@ -95,12 +98,6 @@ export function createOperators(deps: {
   }
 
   return {
-    async assertWithinLimit(client) {
-      const limits = [limitOf(client)];
-      const [windows] = await database.commit([rateLimits.windows(limits)]);
-      assertWithin(limits, windows, platform.now());
-    },
-
     async verify(call, record, readBody) {
       const now = platform.now();
       const credential = await authenticate(call, now);

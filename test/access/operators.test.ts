@@ -81,6 +81,26 @@ describe("the body of a call", () => {
   });
 });
 
+test("failures from the network of the operator end in 429, and lock out no call with a right signature", async () => {
+  await using instance = await testInstance();
+  const { state, sign, verify } = open(instance);
+  const failure = (credential: string) => verify(credential).catch((error) => error);
+  const used = await sign();
+  await verify(used);
+  const wrong = ["", "Sealpost-Operator", used, await sign({ keys: OTHER_KEYS }), await sign({ age: 301 })];
+  for (const credential of [...wrong, ...wrong]) expect(await failure(credential)).toMatchObject(REJECTED);
+  for (const credential of wrong)
+    expect(await failure(credential)).toMatchObject({ code: "too_many_tries", retryAfterSeconds: 600 });
+  expect(state.reads).toBe(1);
+  const failed = await instance.database.read
+    .select({ count: audit.count })
+    .from(audit)
+    .where(like(audit.action, "operator"));
+  expect(failed).toEqual([{ count: wrong.length * 2 }]);
+  expect(await verify(await sign())).toMatchObject({ administrator: "operator key first" });
+  expect(state.reads).toBe(2);
+});
+
 test("only a call with an audit row of its own deletes old nonces", async () => {
   await using instance = await testInstance();
   const { sign, verify } = open(instance);

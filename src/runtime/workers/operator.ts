@@ -51,7 +51,6 @@ export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) =
       credential: request.headers.get("authorization") ?? "",
       client: canonicalIp(request.headers.get("cf-connecting-ip") ?? "") ?? "",
     };
-    await operators.assertWithinLimit(call.client);
     const isApi = url.pathname.startsWith(API);
     const action = actionOf(method, url.pathname);
     const info = `${method} ${url.pathname}`.slice(0, MAX_PATH_CHARACTERS);

@@ -181,9 +181,13 @@ describe("a call of the operator", () => {
     });
     expect(last.status).toBe(401);
     const limited = await request(`${strict.url.origin}/operator/api/admin/`, {
-      headers: { authorization: await signed({ host: at }) },
+      headers: { authorization: await signed({ host: at, age: 400 }) },
     });
     expect(limited.status).toBe(429);
+    const rightful = await request(`${strict.url.origin}/operator/api/admin/`, {
+      headers: { authorization: await signed({ host: at }) },
+    });
+    expect(rightful.status).toBe(200);
   });
 
   test("passes on only headers that are signed", async () => {

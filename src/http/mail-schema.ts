@@ -98,6 +98,7 @@ export const mailRecordView = named(
   "QueuedMailRecord",
   v.object({
     ...mailView.entries,
+    can_retry: described(v.boolean(), "Whether `POST /mail/<id>/retry` accepts the message now"),
     attempts: v.array(
       v.object({
         recipient: v.string(),

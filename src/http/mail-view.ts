@@ -6,6 +6,7 @@ import {
   type QueuedMail,
   type RecipientProgress,
 } from "../domain/queued-mail.ts";
+import { canRetry } from "../mail/queue/manage.ts";
 import { roundedMs } from "../wire/delivery.ts";
 import type { mailRecordView, mailView } from "./mail-schema.ts";
 
@@ -36,9 +37,13 @@ export function toMailView(mail: QueuedMail): MailView {
   };
 }
 
-/** Returns the same with every attempt. */
-export function toMailRecordView(mail: QueuedMail, attempts: readonly MailAttempt[]): MailRecordView {
-  return { ...toMailView(mail), attempts: attempts.map(toAttemptView) };
+/** Returns the same with every attempt, and whether an admin can retry it now. */
+export function toMailRecordView(
+  mail: QueuedMail,
+  attempts: readonly MailAttempt[],
+  now: Date,
+): MailRecordView {
+  return { ...toMailView(mail), can_retry: canRetry(mail, now), attempts: attempts.map(toAttemptView) };
 }
 
 function toRecipientView(recipient: RecipientProgress, mail: QueuedMail): MailView["recipients"][number] {

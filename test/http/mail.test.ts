@@ -98,7 +98,7 @@ describe("GET /mail/<id>", () => {
     };
     const response = await instance.request("GET", `/mail/${id}`);
     expect([response.status, response.detail]).toEqual([200, undefined]);
-    expect(response.value).toEqual({ ...expected, attempts: [] });
+    expect(response.value).toEqual({ ...expected, can_retry: true, attempts: [] });
     expect((await page(instance)).mails as readonly unknown[]).toEqual([expected]);
     expect((await instance.request("GET", `/mail/${id.toUpperCase()}`)).value).toEqual(response.value);
   });

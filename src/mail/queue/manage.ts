@@ -66,8 +66,6 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
     get: repository.withAttempts,
 
     async retry(id, actor) {
-      const retried = (mail: QueuedMail, now: Date) =>
-        mail.recipients.some(isPending) ? dueNow(mail, now) : revived(mail, now);
       await manage(deps, id, actor, retried, ({ identifier }) => [circuit.makeProbeDue(identifier)]);
       // If the wake is lost, the next sweep finds the message.
       await wake.notify([id]).catch(() => undefined);
@@ -109,7 +107,7 @@ async function manage(
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const mail = await repository.find(id);
     if (!mail) throw new SealpostError("resource_not_found", "The requested Mail could not be found.");
-    if (mail.state === "sending" && !mail.held) throw conflict("is being sent: try again in a minute");
+    if (isBeingSent(mail)) throw conflict("is being sent: try again in a minute");
     const now = platform.now();
     const changed = change(mail, now);
     const recipient = mail.recipients.map(({ address }) => address).join(",");
@@ -124,24 +122,35 @@ async function manage(
   throw conflict("was claimed by a worker: try again");
 }
 
+/** Whether an admin can retry a message now. */
+export function canRetry(mail: QueuedMail, now: Date): boolean {
+  return !isBeingSent(mail) && retryProblem(mail, now) === null;
+}
+
+function isBeingSent({ state, held }: QueuedMail): boolean {
+  return state === "sending" && !held;
+}
+
+/** Returns why a message that is not being sent cannot be retried; `null` if it can. */
+function retryProblem(mail: QueuedMail, now: Date): string | null {
+  const { recipients, expiresAt, contentUntil } = mail;
+  if (expiresAt && expiresAt <= now) return "has expired: submit a new one";
+  const hasContent = recipients.some(isPending) || (contentUntil !== null && contentUntil > now);
+  return hasContent ? null : isFinal(mail);
+}
+
+function retried(mail: QueuedMail, now: Date): MailChange {
+  const problem = retryProblem(mail, now);
+  if (problem !== null) throw conflict(problem);
+  return mail.recipients.some(isPending) ? dueNow(mail, now) : revive(mail, now);
+}
+
 /** A message that was held for long gets as much time as a new one. */
 function dueNow(mail: QueuedMail, now: Date): MailChange {
-  assertNotExpired(mail, now);
   const dueAt = now.getTime();
   const due = mail.recipients.map((one) => (isPending(one) ? { ...one, dueAt } : one));
   const until = mail.giveUpAt > now ? mail.giveUpAt : giveUpAt(now, mail.expiresAt);
   return { state: stateOf(due), recipients: due, dueAt, giveUpAt: until, contentUntil: null };
-}
-
-function revived(mail: QueuedMail, now: Date): MailChange {
-  const { contentUntil } = mail;
-  assertNotExpired(mail, now);
-  if (contentUntil === null || contentUntil <= now) throw conflict(isFinal(mail));
-  return revive(mail, now);
-}
-
-function assertNotExpired({ expiresAt }: QueuedMail, now: Date): void {
-  if (expiresAt && expiresAt <= now) throw conflict("has expired: submit a new one");
 }
 
 function canceled(mail: QueuedMail): MailChange {

@@ -114,7 +114,7 @@ function Actions({ mail, reload }: MessageProps) {
         </div>
       )}
       <div class="actions">
-        {(held || ["deferred", "failed"].includes(state) || failedLast(mail)) && (
+        {mail.can_retry && (held || state !== "queued") && (
           <button type="button" class="primary" disabled={isBusy.value} onClick={() => void retry()}>
             {t.retryNow}
           </button>
@@ -123,12 +123,4 @@ function Actions({ mail, reload }: MessageProps) {
       </div>
     </>
   );
-}
-
-/** Whether the outcome is unknown because of an earlier attempt alone, so that the message may be repeated. */
-function failedLast({ recipients, attempts }: MailRecord): boolean {
-  return recipients.some(({ address, state }) => {
-    const last = attempts.findLast(({ recipient }) => recipient === address);
-    return state === "unknown" && last?.outcome === "not-sent";
-  });
 }

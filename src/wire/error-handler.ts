@@ -34,18 +34,22 @@ export const urlNotFound: Handler<Env> = () => {
 /** Turns every error into an envelope. The response does not show the cause of an unexpected error; the log does. */
 export function createErrorHandler(platform: Pick<Platform, "now">): ErrorHandler<Env> {
   return (error, c) => {
+    logError(c, error);
     const known = toSealpostError(error);
-    const requestId = c.get("requestId");
-    // Anyone can cause `busy`, and a line for each would fill the log.
-    if (known.status >= 500 && known.code !== "busy") {
-      log.error("Request {requestId} failed: {error}", { requestId, error });
-    }
     const { retryAfterSeconds } = known;
     const retryAfter = retryAfterSeconds ?? (known.status === 503 ? UNAVAILABLE_RETRY_SECONDS : null);
     if (retryAfter !== null) c.header("Retry-After", String(retryAfter));
     if (known.status === 401) c.header("WWW-Authenticate", "Bearer");
     return c.json(failure(known, platform.now(), detailOf(known, c)), known.status);
   };
+}
+
+/** Logs an error of a request, unless the caller has caused it. */
+export function logError(c: Context<Env>, error: Error): void {
+  const { status, code } = toSealpostError(error);
+  // Anyone can cause `busy`, and a line for each would fill the log.
+  if (status < 500 || code === "busy") return;
+  log.error("Request {requestId} failed: {error}", { requestId: c.get("requestId"), error });
 }
 
 function detailOf({ number, code }: SealpostError, c: Context<Env>) {

@@ -9,6 +9,7 @@ import { API_KEY_PREFIX, acceptsClient } from "../domain/api-key.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import { REROUTE_RIGHT, type Right } from "../domain/policy.ts";
 import { SealpostError } from "../errors.ts";
+import { logError } from "./error-handler.ts";
 import { withoutScheme } from "./request.ts";
 
 /**
@@ -59,13 +60,23 @@ function createRequireRight(deps: GuardDeps): RequireRight {
       await deps.epoch.allow(() => assertRight(c, rights, deps), options);
       try {
         await next();
-      } finally {
-        // The route may have rejected the request before its first read.
-        await deps.epoch.prove();
-        const { apiKey } = c.get("principal");
-        if (apiKey !== null) await deps.apiKeys.recordUse(apiKey.id);
+      } catch (error) {
+        await proveRight(c, deps).catch((reason) => {
+          // The response is about the right. Only the log has the error of the route.
+          if (error instanceof Error && error !== reason) logError(c, error);
+          throw reason;
+        });
+        throw error;
       }
+      await proveRight(c, deps);
     };
+}
+
+/** Proves the right of a route that may have ended before its first read, and records the use of an API key. */
+async function proveRight(c: Context<Env>, { epoch, apiKeys }: GuardDeps): Promise<void> {
+  await epoch.prove();
+  const { apiKey } = c.get("principal");
+  if (apiKey !== null) await apiKeys.recordUse(apiKey.id);
 }
 
 /** The operator in audit rows, and as the one who acts. */

@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { configure, type LogRecord, reset } from "@logtape/logtape";
+import { definePlugin, route } from "sealpost/plugin";
 import { directory } from "sealpost/plugins/directory";
 import { emailToken } from "sealpost/plugins/email-token";
+import * as v from "valibot";
 import { openDatabase } from "../../src/storage/open-database.ts";
 import { realRandomBytes, testInstance } from "../fixtures/instance.ts";
 import { temporaryFile } from "../storage/fixtures/database.ts";
@@ -52,5 +55,74 @@ describe.each(CHANGES)("%s in another process", (_, change, status) => {
     expect(await other.read.all("SELECT * FROM smtp_server")).toEqual(before);
     expect(await other.read.all("SELECT 1 FROM directory_user WHERE name_key = 'eve'")).toEqual([]);
     expect(await other.read.all("SELECT 1 FROM email_token_token")).toEqual([]);
+  });
+});
+
+/** A plugin whose route fails before it reads. */
+const broken = definePlugin({
+  name: "broken",
+  options: v.object({}),
+  rights: { broken_read: "read nothing" },
+  setup: () => ({
+    routes: [
+      route(
+        {
+          method: "GET",
+          path: "/broken/",
+          right: "broken_read",
+          isProvedByRead: true,
+          response: v.null(),
+          summary: "Fail",
+        },
+        async () => {
+          throw new Error("The route is broken");
+        },
+      ),
+    ],
+  }),
+});
+
+/** Calls the broken route when its right has to be proved and a change has been made elsewhere. */
+async function callBroken(change: string) {
+  const records: LogRecord[] = [];
+  await configure({
+    sinks: { all: (record) => void records.push(record) },
+    loggers: [
+      { category: ["sealpost", "http"], sinks: ["all"], lowestLevel: "error" },
+      { category: ["logtape", "meta"], lowestLevel: "error" },
+    ],
+  });
+  try {
+    using file = temporaryFile();
+    const open = () => openDatabase({ url: file.url, randomBytes: realRandomBytes });
+    await using other = open();
+    await using instance = await testInstance({ database: open(), plugins: [broken()] });
+    await instance.request("GET", "/audit/");
+    await other.commit([other.write.run(change)]);
+    const { status, detail } = await instance.request("GET", "/broken/");
+    return { status, detail, lines: records.map(({ properties }) => properties) };
+  } finally {
+    await reset();
+  }
+}
+
+describe("a route that fails before its right is proved", () => {
+  const ofRoute = { error: expect.objectContaining({ message: "The route is broken" }) };
+
+  test.each(CHANGES)("is logged once, and %s gets no other response", async (_, change, status) => {
+    const called = await callBroken(change);
+    expect(called).toMatchObject({ status, lines: [ofRoute] });
+    expect(called.lines).toHaveLength(1);
+  });
+
+  test("is logged together with the failure of the proof, under the ID of the request", async () => {
+    const { status, detail, lines } = await callBroken("DROP TABLE epoch");
+    const requestId = detail?.request_id;
+    expect(status).toBe(500);
+    expect(requestId).toBeString();
+    expect(lines).toEqual([
+      { requestId, ...ofRoute },
+      { requestId, error: expect.objectContaining({ message: expect.stringContaining("epoch") }) },
+    ]);
   });
 });

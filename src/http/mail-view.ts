@@ -6,7 +6,6 @@ import {
   type QueuedMail,
   type RecipientProgress,
 } from "../domain/queued-mail.ts";
-import { canRetry } from "../mail/queue/manage.ts";
 import { roundedMs } from "../wire/delivery.ts";
 import type { mailRecordView, mailView } from "./mail-schema.ts";
 
@@ -41,9 +40,9 @@ export function toMailView(mail: QueuedMail): MailView {
 export function toMailRecordView(
   mail: QueuedMail,
   attempts: readonly MailAttempt[],
-  now: Date,
+  canRetry: boolean,
 ): MailRecordView {
-  return { ...toMailView(mail), can_retry: canRetry(mail, now), attempts: attempts.map(toAttemptView) };
+  return { ...toMailView(mail), can_retry: canRetry, attempts: attempts.map(toAttemptView) };
 }
 
 function toRecipientView(recipient: RecipientProgress, mail: QueuedMail): MailView["recipients"][number] {

@@ -73,7 +73,7 @@ export function mailRoutes({
       },
       async (_, { path: { id } }) => {
         const found = await mailQueue.get(id);
-        if (found) return toMailRecordView(found.mail, found.attempts, platform.now());
+        if (found) return toMailRecordView(found.mail, found.attempts, found.canRetry);
         throw new SealpostError("resource_not_found", "The requested Mail could not be found.");
       },
     ),

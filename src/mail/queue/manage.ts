@@ -20,13 +20,19 @@ const MAX_ROUNDS = 10;
 
 export type { MailQuery, MailStats, ReadMailStats };
 
+interface MailWithAttempts {
+  readonly mail: QueuedMail;
+  readonly attempts: readonly MailAttempt[];
+  readonly canRetry: boolean;
+}
+
 /** Queued mail, for admins. */
 export interface MailQueue {
   /** Returns one page, newest first, and the number of all matches. */
   page(query: MailQuery): Promise<{ mails: QueuedMail[]; total: number }>;
   readonly stats: ReadMailStats;
-  /** Returns a message with all its attempts; `null` if there is none. */
-  get(id: string): Promise<{ mail: QueuedMail; attempts: readonly MailAttempt[] } | null>;
+  /** Returns a message with all its attempts, and whether {@link retry} accepts it now; `null` if there is none. */
+  get(id: string): Promise<MailWithAttempts | null>;
   /**
    * Makes a message and the probe of its server due now. The message waits for its next attempt, or has failed through
    * the server's fault and still has its content. A message that has failed, or whose time is over, gets as much time as a
@@ -63,7 +69,11 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
   return {
     page: repository.page,
     stats: repository.stats,
-    get: repository.withAttempts,
+
+    async get(id) {
+      const found = await repository.withAttempts(id);
+      return found && { ...found, canRetry: canRetry(found.mail, platform.now()) };
+    },
 
     async retry(id, actor) {
       await manage(deps, id, actor, retried, ({ identifier }) => [circuit.makeProbeDue(identifier)]);
@@ -122,8 +132,7 @@ async function manage(
   throw conflict("was claimed by a worker: try again");
 }
 
-/** Whether an admin can retry a message now. */
-export function canRetry(mail: QueuedMail, now: Date): boolean {
+function canRetry(mail: QueuedMail, now: Date): boolean {
   return !isBeingSent(mail) && retryProblem(mail, now) === null;
 }
 

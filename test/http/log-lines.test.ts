@@ -3,7 +3,7 @@ import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { definePlugin, route } from "sealpost/plugin";
 import * as v from "valibot";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
-import { GREYLISTED, queueInstance, REFUSED, TO } from "../mail/fixtures/queue.ts";
+import { GREYLISTED, gatedInstance, LOST, queueInstance, REFUSED, TO } from "../mail/fixtures/queue.ts";
 
 let records: LogRecord[] = [];
 beforeEach(async () => {
@@ -18,7 +18,10 @@ beforeEach(async () => {
 });
 afterEach(reset);
 
+/** Of a database in memory. */
+const LEASE_SECONDS = 10;
 const properties = () => records.map((record) => record.properties);
+const lines = () => records.map(({ message }) => message.join(""));
 
 describe("a rejected login", () => {
   const fail = ({ request }: TestInstance, peer: string) =>
@@ -68,8 +71,7 @@ describe("a message", () => {
     instance.fail(REFUSED);
     const json = { server: "mail.example.org", sender: "app@example.org", recipient: TO.address };
     await instance.request("POST", "/smtpserver/send_test_email", { json });
-    const lines = records.map(({ message }) => message.join(""));
-    expect(lines).toEqual([
+    expect(lines()).toEqual([
       expect.stringMatching(/^Message <.+> failed: recipient_rejected in phase recipient$/),
     ]);
   });
@@ -83,12 +85,42 @@ describe("a message", () => {
     instance.fail(REFUSED);
     instance.clock.advance(3_600);
     await instance.drain();
-    const lines = properties().map(({ mailId, state, code }) => [mailId, state, code]);
-    expect(lines).toEqual([
+    const found = properties().map(({ mailId, state, code }) => [mailId, state, code]);
+    expect(found).toEqual([
       [id, "deferred", expect.any(String)],
       [id, "failed", "recipient_rejected"],
     ]);
     expect(JSON.stringify(records)).not.toContain(TO.address);
+  });
+
+  test("in the queue that may have been sent is a line that says unknown, not failed", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    instance.fail(LOST);
+    const id = await instance.queue({ purpose: "code" });
+    await instance.drain();
+    expect(lines()).toEqual([`Message ${id} through a unknown: closed in phase data`]);
+  });
+
+  test("in the queue whose worker ended while it was sent is a line that says so", async () => {
+    await using instance = await gatedInstance();
+    const id = await instance.queue({ purpose: "code" });
+    const first = instance.drain();
+    await instance.entrance.reached();
+    instance.clock.advance(LEASE_SECONDS + 1);
+    await instance.drain();
+    expect(lines()).toEqual([`Message ${id} through a unknown: its worker ended while it was sent`]);
+    instance.entrance.open();
+    await first;
+  });
+
+  test("in the queue that expires before an attempt is one line that says so", async () => {
+    await using instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue({ expiresAt: new Date(instance.clock.now.getTime() + 60_000) });
+    instance.clock.advance(61);
+    await instance.drain();
+    expect(lines()).toEqual([`Message ${id} through a expired: it was not attempted`]);
   });
 });
 

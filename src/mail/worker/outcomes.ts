@@ -134,16 +134,25 @@ async function auditFailover(deps: OutcomesDeps, { row, content, recipients }: L
 /** Logs the first failed attempt of an update, or the end of a message without one. */
 function logMissed({ row, recipients }: LeasedMail, { attempts, dueAt, state }: MailUpdate): void {
   const failed = attempts.find(({ code }) => code !== "");
-  const isFailed = dueAt === null && state !== "sent" && state !== "cancelled";
-  if (!failed && !isFailed) return;
-  const failure = failed ?? recipients.find((recipient) => recipient.state !== "sent")?.failure;
-  log.warning("Message {mailId} through {identifier} {state}: {code} in phase {phase}", {
+  const isMissed = dueAt === null && state !== "sent" && state !== "cancelled";
+  if (!failed && !isMissed) return;
+  const fields = {
     mailId: row.id,
     identifier: failed?.identifier ?? row.identifier,
-    state: isFailed ? "failed" : "deferred",
-    code: failure?.code ?? "",
-    phase: failure?.phase ?? "",
-  });
+    state: isMissed ? state : "deferred",
+  };
+  const isLost = attempts.some(({ outcome }) => outcome === "lost");
+  const last = isLost ? null : recipients.find((recipient) => recipient.state !== "sent")?.failure;
+  const failure = failed ?? last;
+  if (failure) {
+    const { code, phase } = failure;
+    const properties = { ...fields, code, phase };
+    log.warning("Message {mailId} through {identifier} {state}: {code} in phase {phase}", properties);
+  } else {
+    const wasSent = isLost || recipients.some(({ mayBeSent }) => mayBeSent);
+    const reason = wasSent ? "its worker ended while it was sent" : "it was not attempted";
+    log.warning("Message {mailId} through {identifier} {state}: {reason}", { ...fields, reason });
+  }
 }
 
 function reported({ row }: LeasedMail): ReportedMessage {

@@ -17,6 +17,7 @@ const MAX_LAST_ATTEMPT_MS = 60_000;
 
 /** The times of a message that bound its attempts, in milliseconds since the epoch. */
 export interface Lifetime {
+  /** When it was submitted, or when its attempts start later. */
   readonly createdAt: number;
   /** No attempt starts after this. */
   readonly giveUpAt: number;

@@ -145,7 +145,7 @@ async function rowOf(
     sender: from,
     purpose,
     onUnknown: options.onUnknown ?? (purpose === "code" ? "stop" : "repeat"),
-    recipients: recipientsOf(message).map((address) => waiting(address, start)),
+    recipients: recipientsOf(message).map((address) => waiting(address, start, now)),
     createdAt: now,
     updatedAt: now,
     expiresAt,
@@ -160,6 +160,8 @@ async function rowOf(
   };
 }
 
-function waiting(address: string, start: Date): RecipientProgress {
-  return { address, state: "queued", attempts: 0, dueAt: start.getTime(), failure: null };
+function waiting(address: string, start: Date, now: Date): RecipientProgress {
+  const dueAt = start.getTime();
+  const later = start > now ? { startsAt: dueAt } : {};
+  return { address, state: "queued", attempts: 0, dueAt, failure: null, ...later };
 }

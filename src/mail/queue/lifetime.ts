@@ -33,7 +33,7 @@ export function revive(
 ): MailChange {
   const dueAt = now.getTime();
   const revived = recipients.map((one) =>
-    isRevivable(one) ? ({ ...one, state: "queued", attempts: 0, dueAt } as const) : one,
+    isRevivable(one) ? ({ ...one, state: "queued", attempts: 0, dueAt, startsAt: dueAt } as const) : one,
   );
   return {
     state: "queued",

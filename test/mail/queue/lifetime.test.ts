@@ -56,7 +56,7 @@ describe("revive()", () => {
     expect(revive({ recipients, expiresAt: later(1) }, NOW)).toEqual({
       ...{ state: "queued", giveUpAt: later(1), contentUntil: null, dueAt: NOW.getTime() },
       recipients: [
-        { ...LOCKED_OUT, state: "queued", attempts: 0, dueAt: NOW.getTime() },
+        { ...LOCKED_OUT, state: "queued", attempts: 0, dueAt: NOW.getTime(), startsAt: NOW.getTime() },
         ...recipients.slice(1),
       ],
     });

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { Secret } from "../../src/domain/secret.ts";
 import * as mis from "../../src/testing/smtp/index.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
+import { createTestClock } from "../fixtures/clock.ts";
 import { makeTransport, sendTo, serverAt, timed } from "./support.ts";
 
 const TIMEOUT_MS = 3_000;
@@ -149,6 +150,26 @@ test("a connection that was closed while this process was busy is not written to
   // No tick of the event loop between the close and the next message.
   expect(await sendTo(transport, target)).toMatchObject({ successful: true });
   expect(server.messages).toHaveLength(2);
+});
+
+test("a message waits half a minute for a connection that no longer replies, and then takes a new one", async () => {
+  const held: (() => void)[] = [];
+  const full = mis.replyAndClose("421 4.3.2 Too many connections");
+  const hold: mis.Misbehavior = (_peer, answer) => void held.push(answer);
+  const scripts: readonly mis.Script[] = [{ body: hold }, { greeting: full }];
+  await using server = await startSmtpServer({ script: (index) => scripts[index] ?? {} });
+  const clock = createTestClock();
+  await using transport = makeTransport({ clock });
+  const send = (name: string) =>
+    sendTo(transport, serverAt(server.port), { recipient: `${name}@example.net` });
+  const a = send("a");
+  while (held.length === 0) await Bun.sleep(1);
+  const b = send("b");
+  while (!server.connections[1]?.isClosed) await Bun.sleep(1);
+  clock.advance(30_000);
+  expect((await b).successful).toBe(true);
+  for (const answer of held) answer();
+  expect((await a).successful).toBe(true);
 });
 
 test("a message waits for a connection that works as long as the whole delivery may take", async () => {

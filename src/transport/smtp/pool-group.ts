@@ -73,8 +73,11 @@ interface IdleEntry {
   readonly cancel: () => void;
 }
 
-/** Period for which the server's connection limit is assumed, before the pool tries one more connection. */
-const LIMIT_MS = 60_000;
+/**
+ * Period for which the server's connection limit is assumed, before the pool tries more connections. One that works may
+ * stop to reply, and messages do not wait longer for it than for a probe.
+ */
+const LIMIT_MS = 30_000;
 /** Later connections are closed after this share of the idle time that the server allowed. */
 const IDLE_SHARE = 0.8;
 const MIN_IDLE_MS = 5_000;
@@ -223,6 +226,7 @@ export class PoolGroup {
       },
       yield: (connection) => {
         this.#limit = { connections: Math.max(1, others()), untilMs: clock.nowMs() + LIMIT_MS };
+        clock.after(LIMIT_MS, () => this.#serveWaiting());
         void this.#deps.retire(connection);
         release(null);
       },

@@ -25,8 +25,8 @@ export interface PoolSlot {
   /** Whether the key has other connections: open, about to be, or being closed after they have sent messages. */
   readonly hasOthers: boolean;
   /**
-   * Releases the slot because the server does not take its connection. For a minute, the key gets no more connections than
-   * it has without this one.
+   * Releases the slot because the server does not take its connection. For half a minute, the key gets no more
+   * connections than it has without this one.
    */
   yield(connection: SmtpConnection | null): void;
   /** Returns the message that waits for the connection and gets it with its release. `null` if none does. */

@@ -221,6 +221,8 @@ export function isBefore(phase: Phase, other: Phase): boolean {
 /** Before MAIL the server has seen nothing of the message, so the message cannot be at fault. */
 function faultOf(phase: Phase, code: FailureCode, reply: SmtpReply | null): Fault {
   if (isBefore(phase, "sender") || (reply !== null && SESSION_REPLIES.includes(reply.code))) return "server";
+  // The sender is the definition's, and the server may list SMTPUTF8 again.
+  if (phase === "sender" && code === "unsupported_here") return "server";
   return FAILURES[code].fault;
 }
 

@@ -71,6 +71,23 @@ describe("a script", () => {
     expect(server.messages).toMatchObject([{ from: "a@client.test", recipients: ["b@mx.test"] }]);
   });
 
+  test("may write a reply in pieces, and later commands wait for the rest", async () => {
+    const inPieces =
+      (...pieces: readonly string[]): Misbehavior =>
+      (peer) =>
+        pieces.forEach((piece, index) => void peer.after(5 * index, () => peer.write(piece)));
+    const script = {
+      mail: inPieces("2", "50 2.1.0 Fi", "ne\r\n"),
+      rcpt: inPieces("250-One\r\n", "250 Two", "\r", "\n"),
+      body: inPieces("25", "0 Queued as 1\r\n"),
+    };
+    await using server = await startSmtpServer({ script });
+    using client = await RawClient.greet(server);
+    expect(await client.flight(MESSAGE, 3)).toEqual(["250 2.1.0 Fine", "250 Two", "354 End with ."]);
+    expect(await client.ask("Hello\r\n.")).toBe("250 Queued as 1");
+    expect(server.messages).toMatchObject([{ from: "a@client.test", recipients: ["b@mx.test"] }]);
+  });
+
   test("that rejects MAIL leaves no transaction", async () => {
     await using server = await startSmtpServer({ script: { mail: times(1, reply("451 Later")) } });
     using client = await RawClient.greet(server);

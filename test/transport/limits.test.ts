@@ -1,9 +1,9 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { Secret } from "../../src/domain/secret.ts";
 import * as mis from "../../src/testing/smtp/index.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { createTestClock } from "../fixtures/clock.ts";
-import { makeTransport, sendTo, serverAt, timed } from "./support.ts";
+import { BYTES, makeTransport, never, sendTo, serverAt, timed } from "./support.ts";
 
 const TIMEOUT_MS = 3_000;
 /** Starts a server that is slow with each message, so that several are in flight at the same time. */
@@ -97,6 +97,55 @@ test("every message to a server that takes no connection is rate_limited", async
   for (const receipt of receipts) {
     expect(receipt).toMatchObject({ failure: { phase: "greeting", code: "rate_limited", retryable: true } });
   }
+});
+
+for (const connectionsAt of ["greeting", "auth"] as const) {
+  describe(`an idle connection is the only one that the server allows, rejected at ${connectionsAt}`, () => {
+    async function createIdleSubject() {
+      const server = await startSmtpServer({ users: USERS, limits: { maxConnections: 1, connectionsAt } });
+      const transport = makeTransport();
+      const target = serverAt(server.port, { ...LOGIN, timeoutMs: TIMEOUT_MS });
+      expect((await sendTo(transport, target)).successful).toBe(true);
+      return {
+        server,
+        transport,
+        target,
+        async [Symbol.asyncDispose]() {
+          await transport[Symbol.asyncDispose]();
+          await server[Symbol.asyncDispose]();
+        },
+      };
+    }
+
+    for (const poolKey of ["other", null]) {
+      test(`it is closed for a message of the key ${poolKey}`, async () => {
+        await using subject = await createIdleSubject();
+        const { server, transport, target } = subject;
+        expect(await sendTo(transport, target, { poolKey })).toMatchObject({ successful: true });
+        expect(server.messages).toHaveLength(2);
+        expect(server.connections[0]?.commands.at(-1)).toBe("QUIT");
+        expect(server.connections).toHaveLength(3);
+      });
+    }
+
+    test("it is closed for a check", async () => {
+      await using subject = await createIdleSubject();
+      const { transport, target } = subject;
+      const delivery = { server: target, poolKey: null, from: "a@example.org", recipient: "", bytes: BYTES };
+      const receipt = await transport.send(delivery, { signal: never, until: "sender" });
+      expect(receipt).toMatchObject({ successful: true, reached: "sender" });
+    });
+  });
+}
+
+test("an idle connection to another server stays open", async () => {
+  await using server = await startSmtpServer({ script: { greeting: mis.replyAndClose("421 4.3.2 Full") } });
+  await using other = await startSmtpServer();
+  await using transport = makeTransport();
+  expect((await sendTo(transport, serverAt(other.port))).successful).toBe(true);
+  expect((await sendTo(transport, serverAt(server.port), { poolKey: "other" })).successful).toBe(false);
+  expect(server.connections).toHaveLength(1);
+  expect(other.connections[0]?.isClosed).toBe(false);
 });
 
 test("two bursts of one definition share the connections that the server allows", async () => {

@@ -241,8 +241,8 @@ export class DeliveryRun {
   }
 
   /**
-   * Opens a connection. If an address greets with 421 or does not serve at all, uses the next one (RFC 5321 5.1).
-   * @returns the failure of the address that got furthest, if none serves.
+   * Opens a connection. If the server takes no more, another key may have them:
+   * closes one that is idle, and tries once more.
    */
   async #open(slot: PoolSlot, until?: Checkpoint): Promise<Opened> {
     const { server } = this.#delivery;
@@ -250,11 +250,25 @@ export class DeliveryRun {
     const token =
       needsLogin(until) && server.tokens ? await getAccessToken(server.tokens, this.#timer) : null;
     if (token?.successful === false) return { failure: token.failure };
+    const accessToken = token?.accessToken ?? null;
+    const opened = await this.#openOnce(slot, accessToken, until);
+    if (opened.failure === null || slot.hasOthers || !isServerLimit(failed(opened.failure))) return opened;
+    const hasRoom = await this.#deps.pool.closeIdleTo(this.#memory);
+    const mayRestart = hasRoom && (await this.#restart(Promise.resolve()));
+    return mayRestart ? this.#openOnce(slot, accessToken, until) : opened;
+  }
+
+  /**
+   * Opens a connection. If an address greets with 421 or does not serve at all, uses the next one (RFC 5321 5.1).
+   * @returns the failure of the address that got furthest, if none serves.
+   */
+  async #openOnce(slot: PoolSlot, accessToken: Secret | null, until?: Checkpoint): Promise<Opened> {
+    const { server } = this.#delivery;
     const skip = new Set<string>();
     let furthest: AddressFailure | null = null;
     for (;;) {
       const [tls, seen] = [this.tls, this.seen];
-      const opened = await this.#openAddress(skip, token?.accessToken ?? null, until);
+      const opened = await this.#openAddress(skip, accessToken, until);
       if (opened.failure === null) return opened;
       const { address, hasNext, failure, reached, connection } = opened;
       const isLimit = failure.reply !== null && slot.hasOthers;

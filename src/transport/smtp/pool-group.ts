@@ -68,6 +68,7 @@ interface Waiter {
 
 interface IdleEntry {
   readonly connection: SmtpConnection;
+  readonly memory: ServerMemory;
   readonly parkedAtMs: number;
   /** Cancels the end of its idle time. */
   readonly cancel: () => void;
@@ -140,13 +141,12 @@ export class PoolGroup {
 
   /** Closes the connection that is idle longest. @returns `false` if none is idle. */
   closeOldestIdle(): boolean {
-    const entry = this.#idle.shift();
-    if (entry === undefined) return false;
-    entry.cancel();
-    entry.connection.resume();
-    void this.#retire(entry.connection);
-    this.#reportEmpty();
-    return true;
+    return this.#closeIdle(this.#idle[0]) !== null;
+  }
+
+  /** Closes an idle connection to one server. @returns `null` if none is idle. */
+  closeIdleTo(memory: ServerMemory): Promise<void> | null {
+    return this.#closeIdle(this.#idle.find((entry) => entry.memory === memory));
   }
 
   /** Rejects the waiting deliveries and closes the idle connections. */
@@ -317,7 +317,7 @@ export class PoolGroup {
       void this.#retire(connection);
       remove();
     });
-    this.#idle.push({ connection, parkedAtMs, cancel });
+    this.#idle.push({ connection, memory, parkedAtMs, cancel });
     connection.park(onEnd);
   }
 
@@ -338,6 +338,16 @@ export class PoolGroup {
   #learnIdle(memory: ServerMemory, parkedAtMs: number): void {
     const allowedMs = this.#deps.clock.nowMs() - parkedAtMs;
     memory.idleMs = Math.min(memory.idleMs, Math.max(MIN_IDLE_MS, IDLE_SHARE * allowedMs));
+  }
+
+  #closeIdle(entry: IdleEntry | undefined): Promise<void> | null {
+    if (entry === undefined) return null;
+    this.#idle.splice(this.#idle.indexOf(entry), 1);
+    entry.cancel();
+    entry.connection.resume();
+    const closed = this.#retire(entry.connection);
+    this.#reportEmpty();
+    return closed;
   }
 
   /** Takes the connection used last, so that surplus ones reach the end of their idle time. */

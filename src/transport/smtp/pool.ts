@@ -75,6 +75,17 @@ export class Pool implements AsyncDisposable {
     return memory;
   }
 
+  /** Closes an idle connection to a server, of any key. Resolves to `false` if none is idle. */
+  async closeIdleTo(memory: ServerMemory): Promise<boolean> {
+    for (const group of this.#groups.values()) {
+      const closed = group.closeIdleTo(memory);
+      if (closed === null) continue;
+      await closed;
+      return true;
+    }
+    return false;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     for (const group of this.#groups.values()) group.close(closedError());

@@ -63,7 +63,7 @@ function createRequireRight(deps: GuardDeps): RequireRight {
       } catch (error) {
         await proveRight(c, deps).catch((reason) => {
           // The response is about the right. Only the log has the error of the route.
-          if (error instanceof Error && error !== reason) logError(c, error);
+          if (error instanceof Error) logError(c, error);
           throw reason;
         });
         throw error;

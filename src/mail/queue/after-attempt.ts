@@ -70,11 +70,7 @@ export function afterAttempt(
   if (context.hasNextServer && failsOver(failure)) return waiting(progress, context.now, "next-server");
   if (isFinal(failure, context))
     return final(progress, progress.mayBeSent ? "unknown" : "failed", "not-sent");
-  const dueAt = nextAttemptAt(
-    lifetimeOf(before, context),
-    context.now,
-    waitAfter(failure, attempts, context),
-  );
+  const dueAt = nextAttemptAt({ ...context, ...before }, context.now, waitAfter(failure, attempts, context));
   // Without a connection there was no attempt, so the waits do not grow.
   return waiting(failure.wasWaiting ? { ...before, failure } : progress, dueAt, "retry");
 }
@@ -92,13 +88,9 @@ export function afterUnknown(
   const dueAt =
     outcome === "lost"
       ? context.now
-      : nextAttemptAt(lifetimeOf(progress, context), context.now, { waitMs, minWaitMs: 0, attempts });
+      : nextAttemptAt({ ...context, ...progress }, context.now, { waitMs, minWaitMs: 0, attempts });
   if (dueAt >= context.giveUpAt) return final(progress, "unknown", outcome);
   return { ...waiting({ ...progress, mayBeSent: true }, dueAt, "repeat"), outcome };
-}
-
-function lifetimeOf({ startsAt }: RecipientProgress, { createdAt, giveUpAt }: Lifetime): Lifetime {
-  return { createdAt: startsAt ?? createdAt, giveUpAt };
 }
 
 /** Returns the state of a recipient when its message expires or is given up. */

@@ -17,8 +17,9 @@ const MAX_LAST_ATTEMPT_MS = 60_000;
 
 /** The times of a message that bound its attempts, in milliseconds since the epoch. */
 export interface Lifetime {
-  /** When it was submitted, or when its attempts start later. */
   readonly createdAt: number;
+  /** When its attempts start. Default: `createdAt`. */
+  readonly startsAt?: number;
   /** No attempt starts after this. */
   readonly giveUpAt: number;
 }
@@ -56,7 +57,7 @@ export function backoffAfterDelayMs(delayMs: number, attempts: number, random: n
  * @param minWaitMs the delay that the server asks for.
  */
 export function nextAttemptAt(
-  { createdAt, giveUpAt }: Lifetime,
+  { createdAt, startsAt = createdAt, giveUpAt }: Lifetime,
   now: number,
   {
     waitMs,
@@ -64,7 +65,7 @@ export function nextAttemptAt(
     attempts,
   }: { readonly waitMs: number; readonly minWaitMs: number; readonly attempts: number },
 ): number {
-  const lastAt = giveUpAt - lastAttemptMs(giveUpAt - createdAt);
+  const lastAt = giveUpAt - lastAttemptMs(giveUpAt - startsAt);
   if (now + waitMs <= lastAt) return now + waitMs;
   if (now < lastAt) return Math.max(lastAt, now + minWaitMs < giveUpAt ? now + minWaitMs : lastAt);
   // The queue was slow: the first attempt started when the last one was due.

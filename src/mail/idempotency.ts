@@ -15,6 +15,7 @@ export const IDEMPOTENCY_MS = 24 * 3_600_000;
 /** Age from which a reservation belongs to an interrupted call: that of a worker's expired lease. */
 const RESERVED_MS: Readonly<Record<DatabaseKind, number>> = { local: 20_000, remote: 30_000 };
 
+const OWNER_BYTES = 16;
 const KEY = /^[\x20-\x7e]{1,255}$/;
 
 /** A call that must not be made twice. */
@@ -57,30 +58,25 @@ interface IdempotencyDeps {
   readonly repository: IdempotencyRepository;
   /** A keyed hash. The content may include a password, which a plain hash would let an attacker guess. */
   readonly mac: (text: string) => Promise<string>;
-  readonly platform: Pick<Platform, "now">;
+  readonly platform: Pick<Platform, "now" | "randomBytes">;
 }
 
 export function createIdempotency(deps: IdempotencyDeps): Idempotency {
   const { database, repository, mac, platform } = deps;
-  let latestMs = 0;
 
-  /** Returns the time of a call. It tells calls of this process apart that come in the same millisecond. */
-  function timeOfCall(): Date {
-    const nowMs = platform.now().getTime();
-    const isSoonAfter = nowMs <= latestMs && latestMs < nowMs + CLOCK_TOLERANCE_MS;
-    latestMs = isSoonAfter ? latestMs + 1 : nowMs;
-    return new Date(latestMs);
-  }
-
-  /** @throws {SealpostError} `invalid_parameter`. */
-  async function rowOf({ scope, key, content }: IdempotentCall, state: string, createdAt: Date) {
+  /**
+   * Returns the row of a call that is under way. Its content ends with an owner, which no other call has.
+   * @throws {SealpostError} `invalid_parameter`.
+   */
+  async function rowOf({ scope, key, content }: IdempotentCall, state: string): Promise<IdempotencyRow> {
     if (!KEY.test(key)) throw invalidParameter("Idempotency-Key", "expected 1 to 255 characters of ASCII");
+    const owner = platform.randomBytes(OWNER_BYTES).toHex();
     return {
       scope,
       key,
-      content: await mac(JSON.stringify(["idempotency", content])),
+      content: `${await mac(JSON.stringify(["idempotency", content]))} ${owner}`,
       answer: state,
-      createdAt,
+      createdAt: platform.now(),
     };
   }
 
@@ -96,14 +92,16 @@ export function createIdempotency(deps: IdempotencyDeps): Idempotency {
   /** @throws {SealpostError} `conflict`. */
   async function reservation(row: IdempotencyRow, isReserved: boolean): Promise<Reservation> {
     const { scope, key } = row;
+    const [content = ""] = row.content.split(" ");
     if (isReserved) {
       return {
-        complete: (response) => repository.complete(scope, key, JSON.stringify(response)),
+        complete: (response) => repository.complete({ ...row, content, answer: JSON.stringify(response) }),
         release: () => repository.release(row),
       };
     }
     const first = await repository.find(scope, key);
-    if (first?.content !== row.content) throw conflict("was used for a different request: use a new key");
+    if (first?.content.split(" ")[0] !== content)
+      throw conflict("was used for a different request: use a new key");
     if (first.answer === RESERVED || first.answer === STARTED) {
       throw conflict("is in use by a request that has no response yet: try again later");
     }
@@ -112,20 +110,18 @@ export function createIdempotency(deps: IdempotencyDeps): Idempotency {
 
   return {
     async reserve(call, state) {
-      const row = await rowOf(call, state, timeOfCall());
+      const row = await rowOf(call, state);
       // An older call may be one whose key this one takes over.
       const since = new Date(row.createdAt.getTime() - RESERVED_MS[database.kind]);
       const holder = repository.holder({ ...row, createdAt: since });
       const { results, verdict } = await decide(database, [reserving(row)], holder);
-      if (results === null)
-        return reservation(row, verdict[0]?.createdAt.getTime() === row.createdAt.getTime());
+      if (results === null) return reservation(row, verdict[0]?.content === row.content);
       const [reserved] = results as readonly [{ readonly rowsAffected: number }];
       return reservation(row, reserved.rowsAffected > 0);
     },
 
     async reserveAll(calls) {
-      const now = timeOfCall();
-      const rows = await Promise.all(calls.map((call) => rowOf(call, RESERVED, now).catch(asRejection)));
+      const rows = await Promise.all(calls.map((call) => rowOf(call, RESERVED).catch(asRejection)));
       const valid = rows.filter((row): row is IdempotencyRow => !(row instanceof SealpostError));
       const results = valid.length === 0 ? [] : await database.commit(valid.map(reserving));
       const isReserved = new Map(valid.map((row, index) => [row, (results[index]?.rowsAffected ?? 0) > 0]));

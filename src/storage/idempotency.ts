@@ -1,4 +1,4 @@
-import { and, eq, gte, inArray, lt, sql } from "drizzle-orm";
+import { and, eq, gte, lt, sql } from "drizzle-orm";
 import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import { placeholdersFor } from "./drizzle.ts";
 import { idempotency } from "./schema.ts";
@@ -10,8 +10,6 @@ export const RESERVED = "";
 export const STARTED = "acting";
 
 export type IdempotencyRow = typeof idempotency.$inferSelect;
-/** One of several calls with the same key: they differ in when they reserved it. */
-type CallRef = Pick<IdempotencyRow, "scope" | "key" | "createdAt">;
 
 /** Calls with an idempotency key. Writes are unexecuted statements for `commit`. */
 export interface IdempotencyRepository {
@@ -25,10 +23,11 @@ export interface IdempotencyRepository {
     times: { readonly ended: Date; readonly reserved: Date; readonly future: Date },
   ): WriteStatement;
   /** Selects the call that has this key, if it reserved it at this time or later. */
-  holder(since: CallRef): RowsStatement<IdempotencyRow>;
-  complete(scope: string, key: string, answer: string): WriteStatement;
+  holder(since: Pick<IdempotencyRow, "scope" | "key" | "createdAt">): RowsStatement<IdempotencyRow>;
+  /** Stores the response of a call, and the content without the owner. */
+  complete(call: Omit<IdempotencyRow, "createdAt">): WriteStatement;
   /** Releases the key of a call that has done nothing. Affects no completed call, and no other call. */
-  release(call: CallRef): WriteStatement;
+  release(call: Pick<IdempotencyRow, "scope" | "key" | "content">): WriteStatement;
   /** Deletes a slice of the keys reserved before this time. */
   prune(before: Date): WriteStatement;
 }
@@ -38,7 +37,6 @@ export function createIdempotencyRepository({ read, write, prepare }: Database):
   const isCall = () => and(eq(idempotency.scope, row.scope), eq(idempotency.key, row.key));
   const time = (name: string) => sql.param(sql.placeholder(name), idempotency.createdAt);
   const { createdAt } = idempotency;
-  const isOurs = () => and(isCall(), eq(createdAt, time("createdAt")));
 
   const find = prepare(() => read.select().from(idempotency).where(isCall()));
   const reserve = prepare(() =>
@@ -65,11 +63,11 @@ export function createIdempotencyRepository({ read, write, prepare }: Database):
   const complete = prepare(() =>
     write
       .update(idempotency)
-      .set({ answer: sql`${row.answer}` })
+      .set({ content: sql`${row.content}`, answer: sql`${row.answer}` })
       .where(isCall()),
   );
   const release = prepare(() =>
-    write.delete(idempotency).where(and(isOurs(), inArray(idempotency.answer, [RESERVED, STARTED]))),
+    write.delete(idempotency).where(and(isCall(), eq(idempotency.content, row.content))),
   );
   return {
     async find(scope, key) {
@@ -79,11 +77,9 @@ export function createIdempotencyRepository({ read, write, prepare }: Database):
 
     reserve: (row, times) => reserve({ ...row, ...times }),
 
-    holder: ({ scope, key, createdAt }) => holder({ scope, key, createdAt }),
-
-    complete: (scope, key, answer) => complete({ scope, key, answer }),
-
-    release: ({ scope, key, createdAt }) => release({ scope, key, createdAt }),
+    holder,
+    complete,
+    release,
 
     prune: (before) =>
       write.delete(idempotency).where(isInSlice(idempotency, lt(idempotency.createdAt, before))),

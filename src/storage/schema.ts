@@ -255,7 +255,7 @@ export const oauthGrant = sqliteTable("oauth_grant", {
   usedAt: integer("used_at", { mode: "timestamp_ms" }).notNull(),
 });
 
-/** Calls with an idempotency key. Until there is a result, `answer` holds the state of the call. */
+/** Calls with an idempotency key. Until there is a result, `answer` holds the state of the call, and `content` its owner. */
 export const idempotency = sqliteTable(
   "idempotency",
   {

@@ -8,7 +8,6 @@ import { noticeDetail, noticeEntries, respond } from "../wire/envelope.ts";
 import { isForBrowser } from "../wire/request.ts";
 import { route, tagged } from "../wire/route.ts";
 import { described } from "../wire/schemas.ts";
-import { callbackHeaders, signInPage } from "./oauth-page.ts";
 import { definitionTag, identifierParams } from "./smtpserver-schema.ts";
 
 /** `detail` of `POST /smtpserver/<identifier>/oauth/start`. */
@@ -84,6 +83,7 @@ export function oauthRoutes({ signIns }: { readonly signIns: Pick<SignIns, "star
           c.header("Allow", "GET");
           throw new SealpostError("method_not_allowed", "The method HEAD is not allowed here");
         }
+        const { callbackHeaders } = await import("./oauth-page.ts");
         for (const [name, value] of Object.entries(await callbackHeaders())) c.header(name, value);
         const origin = {
           action: c.get("auditAction"),
@@ -105,6 +105,7 @@ function envelope(result: SignInResult) {
 }
 
 async function page(c: Context<Env>, complete: () => Promise<SignInResult>): Promise<Response> {
+  const { signInPage } = await import("./oauth-page.ts");
   try {
     const result = await complete();
     if (result.successful) return c.html(signInPage(c, "done"));

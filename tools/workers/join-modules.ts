@@ -16,6 +16,8 @@ const MODULES: Readonly<Record<string, readonly string[]>> = {
     "src/wire/form-bytes.ts",
   ],
   apis: [
+    // The page that ends a sign-in, which redeems a code.
+    "src/http/oauth-page.ts",
     "src/oauth/authorization-code.ts",
     "src/oauth/device-code.ts",
     "src/oauth/request-token.ts",

@@ -76,7 +76,7 @@ test("rare sweeps drain when work is due and at a wake, and not every five secon
   stop.abort();
   await Promise.all([idle, woken, waiting].map(({ ended }) => ended));
   expect([idle, woken, waiting].map(({ counted }) => counted.drains)).toEqual([1, 2, 2]);
-});
+}, 20_000);
 
 test("drains that share connections run one at a time, and one that is asked meanwhile looks again", async () => {
   const work = pluginWork(undefined, true);

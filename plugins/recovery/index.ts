@@ -18,6 +18,7 @@ export const recovery = definePlugin({
     const codes = createCodeStore(store);
     return {
       routes: recoveryRoutes({ ...ctx, codes, leastPasswordCharacters, leastAnswerMs }),
+      abandonLeases: codes.abandonClaims,
       prune: async () => void (await store.commit([codes.prune(time.now())])),
       async start() {
         if (baseUrl !== "" || !(await settings.get("recovery.enabled"))) return;

@@ -1,4 +1,4 @@
-import { and, eq, gt, lt, lte, sql } from "drizzle-orm";
+import { and, eq, gt, lt, lte, ne, sql } from "drizzle-orm";
 import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import {
   MAX_CLOCK_SKEW_MS,
@@ -65,6 +65,8 @@ export interface CodeStore {
   recordOf(claim: string): (read: PluginStore["read"]) => SelectStatement<{ account: string }>;
   /** Releases a claimed code that was not used. */
   release(account: string, claim: string): WriteStatement;
+  /** Releases every claimed code. */
+  abandonClaims(): readonly WriteStatement[];
   /** Deletes expired codes. */
   prune(now: Date): WriteStatement;
 }
@@ -130,6 +132,8 @@ export function createCodeStore({ write }: Pick<PluginStore, "write">): CodeStor
         .set(UNCLAIMED)
         .where(and(eq(code.account, account), eq(code.claim, claim)));
     },
+
+    abandonClaims: () => [write.update(code).set(UNCLAIMED).where(ne(code.claim, UNCLAIMED.claim))],
 
     prune(now) {
       return write.delete(code).where(lt(code.expiresAt, now));

@@ -21,9 +21,15 @@ type DrainWork = (bounds: DrainBounds) => Promise<void>;
 /** The part of a plugin that has work. */
 type WorkInstance = Pick<PluginInstance, "drain" | "nextDueAt" | "abandonLeases">;
 
+/** A plugin with leases. */
+interface Lessee {
+  readonly plugin: string;
+  readonly instance: WorkInstance;
+}
+
 /** The work of plugins that no request waits for. */
 export interface PluginWork {
-  /** Adds the work of a plugin, if it has any. */
+  /** Adds the work of a plugin, if it has any, and its leases. */
   add(plugin: string, instance: WorkInstance): void;
   /** Names of the plugins that have work. */
   readonly plugins: readonly string[];
@@ -66,6 +72,7 @@ export function createPluginWork(deps: PluginWorkDeps): PluginWork {
   const { database, epoch, background, platform, drainLater, sharesDrains } = deps;
   const workers: { readonly plugin: string; readonly instance: WorkInstance; readonly drain: DrainWork }[] =
     [];
+  const lessees: Lessee[] = [];
   const drains = new Set<Pick<DrainBounds, "timeLeftMs">>();
   let woken: PromiseWithResolvers<void> | null = null;
 
@@ -87,6 +94,7 @@ export function createPluginWork(deps: PluginWorkDeps): PluginWork {
     nextAt,
 
     add(plugin, instance) {
+      if (instance.abandonLeases) lessees.push({ plugin, instance });
       if (!instance.drain) return;
       // A unit of work of its own: it must not depend on the request that woke it.
       const run: DrainWork = (bounds) =>
@@ -101,15 +109,8 @@ export function createPluginWork(deps: PluginWorkDeps): PluginWork {
     },
 
     async abandonLeases() {
-      for (const { plugin, instance } of workers) {
-        try {
-          // A commit each, so that one that fails affects no other.
-          const statements = instance.abandonLeases?.() ?? [];
-          if (statements.length > 0) await database.commit([...statements]);
-        } catch (error) {
-          log.error("Plugin {plugin} could not end its leases: {error}", { plugin, error });
-        }
-      }
+      // A commit each, so that one that fails affects no other.
+      for (const lessee of lessees) await abandonLeases(database, lessee);
     },
 
     wake() {
@@ -141,6 +142,18 @@ export function createPluginWork(deps: PluginWorkDeps): PluginWork {
 
     drain,
   };
+}
+
+async function abandonLeases(
+  database: PluginWorkDeps["database"],
+  { plugin, instance }: Lessee,
+): Promise<void> {
+  try {
+    const statements = instance.abandonLeases?.() ?? [];
+    if (statements.length > 0) await database.commit([...statements]);
+  } catch (error) {
+    log.error("Plugin {plugin} could not end its leases: {error}", { plugin, error });
+  }
 }
 
 /** Returns when the next work of a plugin is due, in milliseconds since the Unix epoch. */

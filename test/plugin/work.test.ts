@@ -151,7 +151,7 @@ test("a plugin that cannot end its leases is logged, and those of the others end
   work.add("throws", { drain, abandonLeases: throws });
   work.add("fails", { drain, abandonLeases: statement("UPDATE missing SET lease = ''") });
   work.add("has none", { drain });
-  work.add("works", { drain, abandonLeases: statement("UPDATE jobs SET lease = ''") });
+  work.add("works without a drain", { abandonLeases: statement("UPDATE jobs SET lease = ''") });
   const records: LogRecord[] = [];
   await configure({
     sinks: { kept: (record) => void records.push(record) },

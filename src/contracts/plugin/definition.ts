@@ -45,7 +45,7 @@ export interface PluginInstance {
    */
   readonly nextDueAt?: () => Promise<Date | null>;
   /**
-   * Returns the statements that end every lease of `drain`. A Durable Object commits them when it starts, before
+   * Returns the statements that end every lease, of `drain` or of a request. A Durable Object commits them when it starts, before
    * `start`: it is the only worker of its database, so an object that has ended left them. If that fails, it is logged.
    * Absent: they expire.
    */

@@ -1,10 +1,10 @@
-import { eq, sql } from "drizzle-orm";
+import { eq, isNotNull, sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../../contracts/database.ts";
 import { HOLD_MS } from "../../domain/queued-mail.ts";
 import { RESERVED } from "../idempotency.ts";
 import { createOutboxRepository } from "../outbox.ts";
 import type { QueueSummary } from "../outbox-statements.ts";
-import { attemptSlot, idempotency } from "../schema.ts";
+import { attemptSlot, idempotency, oauthToken } from "../schema.ts";
 
 /** Queued mail as the alarm of an object needs it. The object is the only worker of its database. */
 interface QueueClock {
@@ -12,8 +12,8 @@ interface QueueClock {
   hasLeases(): Promise<boolean>;
   /**
    * Makes due what the object was sending when it ended, in a commit before it sends anything. The messages and probes stay
-   * leased, so that the next claim treats them as those of a worker that has died. Frees what its requests had reserved:
-   * none of them has a response.
+   * leased, so that the next claim treats them as those of a worker that has died. Frees what its requests had reserved,
+   * and its requests for access tokens: none of them has a response.
    */
   abandonLeases(now: Date): readonly WriteStatement[];
   /**
@@ -55,6 +55,7 @@ export function createQueueClock(database: Database): QueueClock {
         EXISTS (SELECT 1 FROM mail WHERE state = 'sending' AND due_at < ${HOLD_MS})
         OR EXISTS (SELECT 1 FROM server_health WHERE probe IS NOT NULL)
         OR EXISTS (SELECT 1 FROM ${attemptSlot})
+        OR EXISTS (SELECT 1 FROM ${oauthToken} WHERE ${isNotNull(oauthToken.lease)})
         OR EXISTS (SELECT 1 FROM ${idempotency} WHERE ${eq(idempotency.answer, RESERVED)}) AS found`);
       return found !== 0;
     },
@@ -68,6 +69,7 @@ export function createQueueClock(database: Database): QueueClock {
         ),
         write.run(sql`UPDATE server_health SET open_until = ${at}, probe = NULL WHERE probe IS NOT NULL`),
         write.delete(attemptSlot),
+        write.update(oauthToken).set({ lease: null, leaseEndsAt: null }).where(isNotNull(oauthToken.lease)),
         write.delete(idempotency).where(eq(idempotency.answer, RESERVED)),
       ];
     },

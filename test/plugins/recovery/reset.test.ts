@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
 import { type Directory, definePlugin } from "sealpost/plugin";
 import { recovery } from "sealpost/plugins/recovery";
 import * as v from "valibot";
@@ -43,6 +44,21 @@ describe("POST /recover/reset", () => {
     const next = await codeByMail(instance);
     for (let time = 0; time < 5; time++) expect((await reset(instance, almost(next))).value).toBe(false);
     expect((await reset(instance, next)).value).toBe(false);
+  });
+
+  test("accepts a code immediately that an object was using when it ended", async () => {
+    await using instance = await recoveryInstance();
+    const { database, clock, services } = instance;
+    const code = await codeByMail(instance);
+    const endsAt = clock.now.getTime() + MINUTES * 1_000;
+    await database.commit([
+      database.write.run(
+        sql`UPDATE recovery_code SET claim = 'left', claimed_until = ${endsAt} WHERE NOT decoy`,
+      ),
+    ]);
+    expect((await reset(instance, code)).value).toBe(false);
+    await services.plugins.work.abandonLeases();
+    expect((await reset(instance, code)).value).toBe(true);
   });
 
   test("does not count attempts with a wrong start of the code, so a name alone cannot void it", async () => {

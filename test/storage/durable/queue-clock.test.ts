@@ -200,6 +200,23 @@ describe("abandonLeases()", () => {
     ]);
   });
 
+  test("lets a definition request an access token immediately, and keeps those that it has", async () => {
+    await using instance = await queueInstance();
+    const { database, clock } = instance;
+    const endsAt = clock.now.getTime() + 14_000;
+    const insert = (key: string, lease: string | null, leaseEndsAt: number | null) =>
+      database.write.run(
+        sql`INSERT INTO oauth_token VALUES (${key}, 'a', 'sealed', 3, ${lease}, ${leaseEndsAt}, 1)`,
+      );
+    await database.commit([insert("requested", "of the former object", endsAt), insert("there", null, null)]);
+    await start(instance);
+    const row = { definition: "a", state: "sealed", version: 3, lease: null, lease_ends_at: null };
+    expect(await instance.rows("SELECT * FROM oauth_token ORDER BY key")).toEqual([
+      { key: "requested", ...row, updated_at: 1 },
+      { key: "there", ...row, updated_at: 1 },
+    ]);
+  });
+
   test("has nothing to do where mail waits, was sent, or is held, and requests had responses", async () => {
     await using instance = await queueInstance();
     const { database } = instance;

@@ -8,6 +8,9 @@ import { globalOptionsOf, operatorTasks } from "./run.ts";
 import { commandLineActor, withInstance } from "./session.ts";
 
 const KEY_ID_BYTES = 4;
+const RESTART = "Restart every server now: until then it accepts the old tokens and codes";
+/** A Durable Object has the new ones at once. */
+const DEPLOY = "A Worker with a database server accepts the old tokens and codes until you deploy it again";
 
 interface RotateOptions {
   readonly tokens?: boolean;
@@ -39,7 +42,7 @@ function rotateCommand(): Command {
       const { resealed, current } =
         url === undefined ? await rotateHere(tokens) : await rotateAt(command, url, tokens);
       const lines = [
-        ...(tokens ? ["Restart every server now: until then it accepts the old tokens and codes"] : []),
+        ...(tokens ? [url === undefined ? RESTART : DEPLOY] : []),
         `${resealed} re-encrypted with the first key, ${current} unchanged; the other keys can be removed`,
       ];
       show({ json: { resealed, current }, lines }, json);

@@ -117,6 +117,10 @@ describe("the command line with the keys of a Worker", () => {
     const api = await logIn(origin, ADMIN, PASSWORD);
     const rotated = await cli(["keys", "rotate", "--tokens"]);
     expect(rotated.stdout).toContain("0 re-encrypted with the first key");
+    expect(rotated.stdout).not.toContain("Restart every server");
+    expect(rotated.stdout).toStartWith(
+      "A Worker with a database server accepts the old tokens and codes until",
+    );
     expect((await api.call("GET", "/admin/")).status).toBe(401);
     expect((await (await logIn(origin, ADMIN, PASSWORD)).call("GET", "/admin/")).status).toBe(200);
   });

@@ -1,6 +1,6 @@
 import { getTableColumns, type Placeholder, type SQL, sql } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
-import type { Database } from "../contracts/database.ts";
+import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import { HOLD_MS } from "../domain/queued-mail.ts";
 import { placeholdersFor } from "./drizzle.ts";
 import { mail, mailContent } from "./schema.ts";
@@ -18,6 +18,12 @@ export interface QueueSummary {
   readonly openUntil: number | null;
   /** Failures in a row. */
   readonly failures: number | null;
+}
+
+/** A row that a claim returns. The content is separate: it is too large to write as JSON and parse again. */
+export interface ClaimedRow {
+  readonly row: string;
+  readonly content: string | null;
 }
 
 /** Oldest messages that one failover claim examines. */
@@ -138,35 +144,40 @@ const APPLY_UPDATES = sql`
 
 /** Prepares the statements of the outbox. */
 export function prepareOutbox({ read, write, prepare }: Database) {
+  // Without these types, the declarations of the package would spell out the columns of each statement.
   const claimWhere = (due: SQL) =>
-    prepare(() =>
-      write
-        .update(mail)
-        .set(CLAIMED)
-        .where(sql`${mail.id} IN (${due})`)
-        .returning({ row: ROW, content: CONTENT }),
+    prepare(
+      (): RowsStatement<ClaimedRow> =>
+        write
+          .update(mail)
+          .set(CLAIMED)
+          .where(sql`${mail.id} IN (${due})`)
+          .returning({ row: ROW, content: CONTENT }),
     );
   return {
     // A commit whose response was lost may run twice.
-    insertMail: prepare(() =>
-      write
-        .insert(mail)
-        .values(placeholdersFor(columnsOf(mail)))
-        .onConflictDoNothing(),
+    insertMail: prepare(
+      (): WriteStatement =>
+        write
+          .insert(mail)
+          .values(placeholdersFor(columnsOf(mail)))
+          .onConflictDoNothing(),
     ),
-    insertPiece: prepare(() =>
-      write
-        .insert(mailContent)
-        .values(placeholdersFor(columnsOf(mailContent)))
-        .onConflictDoNothing(),
+    insertPiece: prepare(
+      (): WriteStatement =>
+        write
+          .insert(mailContent)
+          .values(placeholdersFor(columnsOf(mailContent)))
+          .onConflictDoNothing(),
     ),
     selectQueues: prepare(() => read.all<QueueSummary>(SELECT_QUEUES)),
     claim: claimWhere(dueMail(sql`id`)),
     claimWithinRate: claimWhere(DUE_WITHIN_RATE),
     claimForFailover: claimWhere(FAILOVER),
     claimOverdue: claimWhere(OVERDUE),
-    markStarted: prepare(() =>
-      write.update(mail).set({ started: true }).where(IS_LEASED).returning({ id: mail.id }),
+    markStarted: prepare(
+      (): RowsStatement<{ id: string }> =>
+        write.update(mail).set({ started: true }).where(IS_LEASED).returning({ id: mail.id }),
     ),
     recordAttempts: prepare(() => write.run(RECORD_ATTEMPTS)),
     applyUpdates: prepare(() => write.all<{ readonly id: string }>(APPLY_UPDATES)),

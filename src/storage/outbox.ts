@@ -1,7 +1,7 @@
 import { eq } from "drizzle-orm";
 import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import type { MailAttempt, MailState, RecipientProgress } from "../domain/queued-mail.ts";
-import { isLeased, prepareOutbox, type QueueSummary } from "./outbox-statements.ts";
+import { type ClaimedRow, isLeased, prepareOutbox, type QueueSummary } from "./outbox-statements.ts";
 import { mail, mailAttempt, mailContent } from "./schema.ts";
 
 /** A queued message as it is stored. */
@@ -46,12 +46,6 @@ export interface MailUpdate extends LeaseRef {
   /** Whether the worker releases the lease. */
   readonly released: boolean;
   readonly attempts: readonly Omit<MailAttempt, "mailId">[];
-}
-
-/** A row that a claim returns. The content is separate: it is too large to write as JSON and parse again. */
-interface ClaimedRow {
-  readonly row: string;
-  readonly content: string | null;
 }
 
 /** Queued messages as workers use them. Writes are unexecuted statements for `commit`. */

@@ -73,6 +73,24 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
     code: "auth_rejected",
     hint: "login_service_down",
   },
+  // RFC 4954 6, X.7.12: one login by PLAIN makes the others work.
+  {
+    ...AUTH,
+    codes: [432, 534],
+    enhanced: /^7\.12$/,
+    code: "auth_rejected",
+    hint: "mechanism_unverifiable",
+    remedy: { parameter: "auth_mechanism", value: "plain" },
+  },
+  // RFC 5248 and IANA's registry, X.7.13: the account is disabled, so no other password helps.
+  { ...AUTH, enhanced: /^7\.13$/, code: "auth_rejected", hint: "account_suspended" },
+  {
+    ...AUTH,
+    words:
+      /\b(account|mailbox|user)( [^\s:;,]+){0,5} (is |been )?(disabled|suspended|deactivated|blocked|locked)\b/i,
+    code: "auth_rejected",
+    hint: "account_suspended",
+  },
   // Postfix 3.7, src/smtpd/smtpd_check.c, for all rows up to Exim.
   { ...TRANSACTION, words: /\bsender address rejected: not logged in/i, code: "auth_required" },
   {

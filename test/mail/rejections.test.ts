@@ -151,6 +151,25 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
     ...{ code: "sender_rejected", fault: "server", username: "u" },
     rows: at(TRANSACTION, ACCOUNT_WORDS),
   },
+  "the account may not log in": {
+    ...{ code: "auth_rejected", fault: "server", username: "u", security: "implicit" },
+    rows: at(
+      ["auth"],
+      [
+        "525 5.7.13 User Account Disabled",
+        "535 5.7.13 No",
+        "535 5.7.0 Your account has been suspended",
+        "535 Account u@example.org is temporarily locked",
+        "550 5.7.1 User u is disabled",
+        "535 5.7.8 Mailbox blocked",
+        "454 4.7.0 Account locked, try again later",
+      ],
+    ),
+  },
+  "the account may not log in by this mechanism any longer": {
+    ...{ code: "auth_rejected", remedy: "auth_mechanism", fault: "server", username: "u" },
+    rows: [["auth", "534 5.7.12 A password transition is needed"]],
+  },
   "the provider has not verified the sender": {
     ...{ code: "sender_rejected", remedy: "sender", fault: "server", username: "u" },
     rows: at(TRANSACTION, [

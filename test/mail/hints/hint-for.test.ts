@@ -276,6 +276,12 @@ describe("the remedy", () => {
     ["auth_required", "recipient", {}, null],
     ["auth_rejected", "auth", { reply: reply("535 5.7.8 No") }, { parameter: "password", value: null }],
     ["auth_rejected", "auth", { reply: reply("454 4.7.0 Later") }, null],
+    [
+      "auth_rejected",
+      "auth",
+      { reply: { ...reply("432 A password transition is needed"), enhanced: "4.7.12" } },
+      { parameter: "auth_mechanism", value: "plain" },
+    ],
     ["sender_rejected", "sender", { reply: reply("550 No") }, { parameter: "sender", value: null }],
     ["sender_rejected", "sender", { reply: reply("450 Later") }, null],
     ["recipient_rejected", "recipient", { reply: reply("550 No") }, { parameter: "recipient", value: null }],

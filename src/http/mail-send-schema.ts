@@ -83,6 +83,10 @@ export const mailSendParams = v.object({
   subject: v.optional(v.string("expected a text"), ""),
   text: described(v.optional(v.string("expected a text")), "`text` or `html` is required"),
   html: described(v.optional(v.string("expected a text")), "A document or a fragment"),
+  language: described(
+    v.optional(v.string("expected a language tag such as en"), "en"),
+    "Of the document around a fragment, as a BCP 47 tag",
+  ),
   attachments: described(
     v.optional(v.array(attachment, "expected a list")),
     "At most 10 MiB in all, decoded",
@@ -158,7 +162,7 @@ export interface MailRequest {
  * @throws {SealpostError} `missing_parameter`, `invalid_parameter`; `too_large` for attachments of more than 10 MiB.
  */
 export function toMailRequest(params: MailSendParams, now: Date): MailRequest {
-  const { server, from, to = [], cc, bcc, reply_to, subject, text, html, headers, purpose, queue } = params;
+  const { server, from, to = [], cc, bcc, reply_to, headers, purpose, queue } = params;
   const sendAt = params.send_at;
   const count = [to, cc, bcc, reply_to].flatMap((list) => list ?? []).length;
   if (count > MAX_MAILBOXES)
@@ -175,7 +179,9 @@ export function toMailRequest(params: MailSendParams, now: Date): MailRequest {
     if (problem !== null) throw invalidParameter("headers", `${name}: ${problem}`);
   }
   const attachments = params.attachments && attachmentsOf(params.attachments);
-  const message = { from, to, cc, bcc, replyTo: reply_to, subject, text, html, headers, attachments };
+  const { subject, text, html, language } = params;
+  const content = { subject, text, html, language, headers, attachments };
+  const message = { from, to, cc, bcc, replyTo: reply_to, ...content };
   const options = { purpose, queue, sendAt, expiresAt: params.expires_at, encrypt: params.smime_encrypt };
   return { servers: server, message, options: { ...options, keepsRow: true } };
 }

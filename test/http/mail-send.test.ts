@@ -54,6 +54,18 @@ describe("POST /mail/", () => {
     expect(await row(instance, response)).toMatchObject({ state: "sent", identifier: "office" });
   });
 
+  test("puts a fragment of HTML into a document of its language", async () => {
+    await using instance = await started();
+    const html = "<p>Hallo</p>";
+    for (const language of ["de-CH", undefined, ""]) await send(instance, { html, language });
+    await drain(instance);
+    const texts = instance.sent.map(({ bytes }) => new TextDecoder().decode(bytes));
+    expect(texts.map((text) => /<html lang="(.*)">/.exec(text)?.[1])).toEqual(["de-CH", "en", "en"]);
+    expect((await send(instance, { html, language: 'de"' })).error).toMatchObject({
+      message: "ERR905: Invalid parameter: language: expected a language tag such as en",
+    });
+  });
+
   test("takes a form, and sends through the definition default", async () => {
     await using instance = await started();
     const form = { to: TO, subject: "Report", text: "Hello" };

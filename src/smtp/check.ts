@@ -26,11 +26,11 @@ export class AddressCheck implements Task {
     this.#port.send("mail", `MAIL FROM:<${this.#from}>${needsUtf8 ? " SMTPUTF8" : ""}`);
   }
 
-  onReply({ step, verdict, reply }: Received): void {
+  onReply({ step, verdict, raw, reply }: Received): void {
     if (verdict === "rejected") {
       const phase = step === "mail" ? "sender" : "recipient";
       const afterwards = reply.code === SERVICE_CLOSING ? "hang-up" : "quit";
-      this.#port.conclude({ successful: false, failure: this.#port.rejection(phase, reply) }, afterwards);
+      this.#port.conclude({ successful: false, failure: this.#port.rejection(phase, raw) }, afterwards);
       return;
     }
     this.#port.session.isReset = false;

@@ -1,5 +1,6 @@
 import {
   type Checkpoint,
+  type Failure,
   type FailureCode,
   notSent,
   type Phase,
@@ -71,8 +72,7 @@ export class Conversation {
       startTls: () => {
         this.#isHandshaking = true;
       },
-      rejection: (phase, reply) =>
-        rejection(phase, reply, { isTls: this.#session.isTls, hasLogin: options.login !== null }),
+      rejection: (phase, raw) => this.#rejection(phase, raw),
       conclude: (result, afterwards) => {
         this.#result = result;
         this.#afterwards = afterwards;
@@ -248,16 +248,23 @@ export class Conversation {
   #onReply(raw: RawReply, wasConcluded: boolean): void {
     if (this.#task === null) this.#onQuitting(raw);
     else if (this.#result !== null && this.#pipeline.isHeldReplyDue) this.#pipeline.holdReply(raw);
-    else if (this.#result !== null) this.#onSurplus(this.#present(raw), wasConcluded);
+    else if (this.#result !== null) this.#onSurplus(raw, wasConcluded);
     else {
       const step = this.#pipeline.next();
-      if (step === undefined) this.#onEarly(this.#present(raw));
+      if (step === undefined) this.#onEarly(raw);
       else this.#onDue(step, raw, this.#task);
     }
   }
 
   #present(raw: RawReply): SmtpReply {
     return presentReply(raw, this.#options.redact);
+  }
+
+  /** Words that name the reason may also be those of a username or password, so the whole text chooses the code. */
+  #rejection(phase: Phase, raw: RawReply): Failure {
+    const context = { isTls: this.#session.isTls, hasLogin: this.#options.login !== null };
+    const whole = presentReply(raw, (text) => text);
+    return { ...rejection(phase, whole, context), reply: this.#present(raw) };
   }
 
   #onDue(step: Step, raw: RawReply, task: Task): void {
@@ -282,26 +289,27 @@ export class Conversation {
   }
 
   /** Handles a reply that is not due. Some servers reject a message while it is still being written. */
-  #onEarly(reply: SmtpReply): void {
-    if (reply.code >= 400 && this.#pipeline.hasMessage && this.#task?.onEarlyRejection)
-      this.#task.onEarlyRejection(reply);
-    else this.lost(this.#surplusCode(reply), this.phase, reply);
+  #onEarly(raw: RawReply): void {
+    if (raw.code >= 400 && this.#pipeline.hasMessage && this.#task?.onEarlyRejection)
+      this.#task.onEarlyRejection(raw);
+    else this.lost(this.#surplusCode(raw), this.phase, this.#present(raw));
   }
 
   /** Handles more replies than commands: replies no longer match, and the latest one may not have matched either. */
-  #onSurplus(reply: SmtpReply | null, wasConcluded: boolean): void {
+  #onSurplus(raw: RawReply | null, wasConcluded: boolean): void {
     this.#afterwards = "hang-up";
     if (wasConcluded || this.#result === null) return;
+    const reply = raw && this.#present(raw);
     if (this.isEndWritten && reply !== null && isContradiction(reply, this.#result, this.#latest)) {
       this.#result = { successful: false, failure: unknownOutcome("protocol", reply) };
     } else if (!this.isEndWritten && this.#result.successful) {
-      this.#result = { successful: false, failure: notSent(this.phase, this.#surplusCode(reply), reply) };
+      this.#result = { successful: false, failure: notSent(this.phase, this.#surplusCode(raw), reply) };
     }
   }
 
   /** A server may close with 421 at any time (RFC 5321 3.8). Any other surplus reply breaks the protocol. */
-  #surplusCode(reply: SmtpReply | null): FailureCode {
-    return reply?.code === SERVICE_CLOSING ? this.#port.rejection(this.phase, reply).code : "protocol";
+  #surplusCode(raw: RawReply | null): FailureCode {
+    return raw?.code === SERVICE_CLOSING ? this.#rejection(this.phase, raw).code : "protocol";
   }
 
   #turn(): Turn {

@@ -72,11 +72,11 @@ export class Opening implements Task {
     else if (step === "auth") this.#onAuthReply(received);
   }
 
-  #onRejected({ step, reply }: Received): void {
-    const { code } = reply;
+  #onRejected({ step, raw, reply }: Received): void {
+    const { code } = raw;
     if (step === "ehlo" && code >= 500) {
       // RFC 5321 4.1.4: a server without EHLO may know HELO. If not, the reply to EHLO is the reason.
-      this.#rejection = this.#port.rejection("ehlo", reply);
+      this.#rejection = this.#port.rejection("ehlo", raw);
       this.#port.send("helo", `HELO ${this.#options.ehloName}`);
       return;
     }
@@ -90,7 +90,7 @@ export class Opening implements Task {
       return;
     }
     const phase = step === "greeting" || step === "starttls" || step === "auth" ? step : "ehlo";
-    this.#fail(this.#rejection ?? this.#port.rejection(phase, reply));
+    this.#fail(this.#rejection ?? this.#port.rejection(phase, raw));
   }
 
   #afterEhlo(): void {

@@ -114,7 +114,8 @@ export interface Port {
   /** Writes bytes of a message. `step` is the one that they complete, or `null` if more bytes follow. */
   write(step: Step | null, bytes: Uint8Array): void;
   startTls(): void;
-  rejection(phase: Phase, reply: SmtpReply): Failure;
+  /** Returns the failure for a 4xx or 5xx reply. */
+  rejection(phase: Phase, raw: RawReply): Failure;
   /** Ends the task. */
   conclude(result: Result, afterwards: Afterwards): void;
 }
@@ -167,7 +168,7 @@ export interface Task {
   start(): void;
   onReply(received: Received): void;
   /** Handles a rejection that arrives before its command or message is complete. */
-  onEarlyRejection?(reply: SmtpReply): void;
+  onEarlyRejection?(raw: RawReply): void;
   onSecured?(): void;
   /** The socket has taken the bytes so far. More may follow. */
   onDrained?(): void;

@@ -1,5 +1,6 @@
 import type { Pipelining } from "../domain/definition-fields.ts";
 import { type Failure, notSent, type SmtpReply, unknownOutcome } from "../domain/delivery.ts";
+import type { RawReply } from "./replies.ts";
 import { type Afterwards, type Loss, type Port, type Received, SERVICE_CLOSING, type Task } from "./task.ts";
 
 /** One message to one recipient (RFC 5321 3.3). */
@@ -104,8 +105,8 @@ export class Transaction implements Task {
     else this.#onEnd(received.reply);
   }
 
-  onEarlyRejection(reply: SmtpReply): void {
-    this.#fail(this.#port.rejection("data", reply), "hang-up");
+  onEarlyRejection(raw: RawReply): void {
+    this.#fail(this.#port.rejection("data", raw), "hang-up");
   }
 
   onDrained(): void {
@@ -165,8 +166,8 @@ export class Transaction implements Task {
     this.#port.conclude({ successful: true, reply }, "reuse");
   }
 
-  #onRejected({ step, reply, isLast }: Received): void {
-    const { code } = reply;
+  #onRejected({ step, raw, isLast }: Received): void {
+    const { code } = raw;
     if (step === "mail") this.#noteMail();
     if (step === "mail" || step === "rcpt") {
       this.#isRuledOut ||= this.#wasReset && !(step === "mail" && code === BAD_SEQUENCE);
@@ -176,7 +177,7 @@ export class Transaction implements Task {
     }
     const isEnd = step === "bdat" || step === "message";
     const phase = step === "mail" ? "sender" : step === "rcpt" ? "recipient" : "data";
-    this.#rejection ??= this.#port.rejection(phase, reply);
+    this.#rejection ??= this.#port.rejection(phase, raw);
     if (code === SERVICE_CLOSING) this.#onClosing(phase, isEnd);
     else if (isEnd) this.#fail(this.#rejection, this.#options.survivesRejection ? "reuse" : "quit");
     else if (isLast) this.#fail(this.#rejection, "quit");

@@ -143,3 +143,30 @@ describe("no part of a password that a server repeats reaches the receipt", () =
     });
   }
 });
+
+describe("a rejection that has the words of a username or password", () => {
+  test.each([
+    [
+      "app",
+      "rcpt",
+      "553 5.7.1 <a@example.org>: Sender address rejected: not owned by user app",
+      "sender_rejected",
+    ],
+    ["mail", "rcpt", "550 5.5.0 Requested action not taken: mailbox unavailable", "recipient_rejected"],
+    ["sender", "rcpt", "553 5.7.1 Sender address is not allowed", "sender_rejected"],
+    ["limit", "body", "554 5.7.0 Your hourly limit is reached", "rate_limited"],
+    ["tls", "mail", "550 5.7.1 Submission requires tls", "tls_required"],
+    ["pipelining", "body", "550 Pipelining is not allowed", "protocol"],
+  ] as const)("has its own code: %s at %s got %j", async (username, step, text, code) => {
+    const users = { [username]: "a password" };
+    await using server = await startSmtpServer({ users, script: { [step]: mis.reply(text) } });
+    await using transport = makeTransport();
+    const target = serverAt(server.port, { username, password: new Secret("a password") });
+    const receipt = await sendTo(transport, target);
+    expect(receipt).toMatchObject({
+      successful: false,
+      failure: { code, reply: { code: Number(text.slice(0, 3)) } },
+    });
+    expect(receipt.successful ? "" : receipt.failure.reply?.text).toContain("[secret]");
+  });
+});

@@ -252,7 +252,7 @@ async function prepare(deps: {
 }): Promise<void> {
   const { database, platform, secrets, plugins, beforePlugins } = deps;
   const migrations = [...MIGRATIONS, ...plugins.migrations];
-  const selects = [...secrets.selects(), selectHeld(database, plugins.dueTimes)] as const;
+  const selects = [...secrets.selects(), selectHeld(plugins.dueTimes)] as const;
   const [keyIds, rows, [waiting]] = await migrateAndRead(database, migrations, selects, platform);
   await secrets.start([keyIds, rows]);
   await beforePlugins?.();

@@ -34,7 +34,7 @@ import { KEY_CHECK, opensKeyCheck } from "./instance-secrets.ts";
 /** Creates what reads an instance for a backup. Secrets stay as they are stored, and no key is needed. */
 export function createBackupSource(deps: {
   readonly database: Database;
-  readonly sealed: Pick<SealedRepository, "selectKeyIds">;
+  readonly sealed: Pick<SealedRepository, "listKeyIds">;
   readonly platform: Pick<Platform, "randomBytes" | "now">;
 }): BackupSource {
   const { database, sealed, platform } = deps;
@@ -46,7 +46,7 @@ export function createBackupSource(deps: {
       if (found === null) throw new SealpostError("conflict", "The instance has no data to copy");
       const columns = new Map(found.tables.map((table) => [table.name, table.columns]));
       const exists = (table: string, column: string) => columns.get(table)?.includes(column) ?? false;
-      const keys = (await sealed.selectKeyIds(exists)).map((row) => row.id);
+      const keys = (await sealed.listKeyIds(exists)).map((row) => row.id);
       const keyCheck = (await createInstanceSecretRepository(database).read(KEY_CHECK)) ?? "";
       return { id, header: { sealpost: BACKUP_FORMAT, version: VERSION, keys, keyCheck, ...found } };
     },

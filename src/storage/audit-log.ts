@@ -3,7 +3,7 @@ import type { Database, WriteStatement } from "../contracts/database.ts";
 import type { AuditEntry, AuditQuery, AuditTextColumn, StoredAuditEntry } from "../domain/audit.ts";
 import { type Meter, NO_METER } from "../telemetry/meter.ts";
 import { matchesPattern } from "./conditions.ts";
-import { placeholdersFor } from "./drizzle.ts";
+import { placeholdersFor, prepareStatement, STATEMENTS } from "./drizzle.ts";
 import { audit } from "./schema.ts";
 import { isInSlice } from "./slices.ts";
 
@@ -47,30 +47,28 @@ const FIELDS = [
 ] as const satisfies readonly (keyof AuditEntry)[];
 const INSERT_FIELDS = sql`INSERT INTO audit (${sql.raw(FIELDS.map((field) => audit[field].name).join(", "))})`;
 
+const PLACEHOLDERS = placeholdersFor(FIELDS);
+const insert = prepareStatement(() => STATEMENTS.insert(audit).values(PLACEHOLDERS));
+const insertIfChanged = prepareInsert(sql`changes() > 0`, {});
+const count = prepareStatement(() =>
+  STATEMENTS.insert(audit)
+    .values({ ...PLACEHOLDERS, ...placeholdersFor(["shareKey"]) })
+    .onConflictDoUpdate({ target: audit.shareKey, set: { count: sql`${audit.count} + 1` } }),
+);
+
+function prepareInsert(where: SQL, computed: Readonly<Partial<Record<keyof AuditEntry, SQL>>>) {
+  return prepareStatement(() => {
+    const values = FIELDS.map((field) => computed[field] ?? sql.param(PLACEHOLDERS[field], audit[field]));
+    return STATEMENTS.run(sql`${INSERT_FIELDS} SELECT ${sql.join(values, sql`, `)} WHERE ${where}`);
+  });
+}
+
 /** @param meter counts the events whose rows are built. */
-export function createAuditRepository(
-  { read, write, prepare }: Database,
-  meter: Meter = NO_METER,
-): AuditRepository {
+export function createAuditRepository({ read, write }: Database, meter: Meter = NO_METER): AuditRepository {
   const counted = (entry: AuditEntry): AuditEntry => {
     meter.count("sealpost_audit_total", { action: entry.action, success: String(entry.success) });
     return entry;
   };
-  const placeholders = placeholdersFor(FIELDS);
-  const insert = prepare(() => write.insert(audit).values(placeholders));
-  function prepareInsert(where: SQL, computed: Readonly<Partial<Record<keyof AuditEntry, SQL>>>) {
-    return prepare(() => {
-      const values = FIELDS.map((field) => computed[field] ?? sql.param(placeholders[field], audit[field]));
-      return write.run(sql`${INSERT_FIELDS} SELECT ${sql.join(values, sql`, `)} WHERE ${where}`);
-    });
-  }
-  const insertIfChanged = prepareInsert(sql`changes() > 0`, {});
-  const count = prepare(() =>
-    write
-      .insert(audit)
-      .values({ ...placeholders, ...placeholdersFor(["shareKey"]) })
-      .onConflictDoUpdate({ target: audit.shareKey, set: { count: sql`${audit.count} + 1` } }),
-  );
   return {
     insert: (entry) => insert(counted(entry)),
 

@@ -36,7 +36,7 @@ export function createDiagnose(database: Database, dueTimes: readonly SQLiteColu
         .from(mail)
         .where(lt(mail.dueAt, HOLD_MS)),
       read.select({ count: count() }).from(mail).where(canRetry),
-      selectHeld(database, dueTimes),
+      selectHeld(dueTimes),
     ]);
     return {
       databaseClock: new Date((latest?.seconds ?? 0) * 1000),

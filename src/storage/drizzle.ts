@@ -235,6 +235,24 @@ export const prepareStatement: PrepareStatement = (build) => {
   };
 };
 
+/**
+ * Builds statements of no database, for {@link prepareStatement}. Prepared outside of an instance, a statement is built
+ * once for all instances of a process, and for all objects that an isolate creates one after the other.
+ */
+export const STATEMENTS = drizzleOver(reject);
+
+/** Prepares the statement of each key once. */
+export function prepareFor<K extends object, S extends Statement>(
+  build: (key: K) => S,
+): (key: K) => BoundStatement<S> {
+  const prepared = new WeakMap<K, () => BoundStatement<S>>();
+  return (key) => {
+    const statement = prepared.get(key) ?? prepareStatement(() => build(key));
+    prepared.set(key, statement);
+    return statement();
+  };
+}
+
 /** Placeholders with the names of these columns or fields. */
 export function placeholdersFor<K extends string>(names: readonly K[]): Record<K, Placeholder<K>> {
   return Object.fromEntries(names.map((name) => [name, new Placeholder(name)])) as Record<K, Placeholder<K>>;

@@ -11,9 +11,9 @@ import type {
   Statement,
 } from "../contracts/database.ts";
 import { SealpostError } from "../errors.ts";
-import { drizzleAround, type Execute } from "./drizzle.ts";
+import { drizzleAround, type Execute, prepareFor, prepareStatement, STATEMENTS } from "./drizzle.ts";
 import { isConstraintError } from "./errors.ts";
-import { ACCESS_TABLES, CORE_TABLES } from "./kept-tables.ts";
+import { ACCESS_TABLES, CORE_TABLES, SERVERS } from "./kept-tables.ts";
 import { epoch } from "./schema.ts";
 
 /**
@@ -25,6 +25,16 @@ const MAX_RESTARTS = 100;
 const COUNTERS = {
   counters: sql<string>`json_group_object(${epoch.part}, ${epoch.n})`.as("counters"),
 };
+const selectCounters = prepareStatement(() => STATEMENTS.select(COUNTERS).from(epoch));
+/**
+ * Violates a constraint, and so rolls the commit back, if a table has changed since its counter was `seen`. It writes
+ * nothing otherwise, not even the same value.
+ */
+const assertUnchanged = prepareStatement(() =>
+  STATEMENTS.run(sql`INSERT INTO ${epoch} (part, n) SELECT part, NULL FROM ${epoch}
+    JOIN json_each(${sql.placeholder("seen")}) AS seen ON seen.key = part WHERE n <> seen.value`),
+);
+const selectAll = prepareFor((table: KeptTable<unknown>) => table.select(STATEMENTS));
 interface CountersRow {
   readonly counters: string;
 }
@@ -65,16 +75,12 @@ export class Epoch {
   #parsed: { readonly text: string; readonly counters: Counters } | null = null;
   /** The counters of a file, and the change mark before they were read. */
   #latest: { readonly mark: string; readonly counters: Counters } | null = null;
-  readonly #selectCounters: () => BoundStatement<SelectStatement<CountersRow>>;
-  readonly #guard: (values: { readonly seen: string }) => Statement;
 
   /** @param ofPlugins kept tables of plugins. */
   constructor(database: Database, ofPlugins: readonly KeptTable<unknown>[] = []) {
     this.#inner = database;
     this.#tables = [...CORE_TABLES, ...ofPlugins];
     const { read, write } = database;
-    this.#selectCounters = database.prepare(() => read.select(COUNTERS).from(epoch));
-    this.#guard = database.prepare(() => assertUnchanged(write));
     this.database = {
       kind: database.kind,
       read: drizzleAround(read, (statements, execute) => this.#readAlong(statements, execute)),
@@ -119,18 +125,36 @@ export class Epoch {
   /** Returns the rows of a table as they are now. Within {@link run}: as of the latest read that confirmed them. */
   async rows<Row>(table: KeptTable<Row>): Promise<readonly Row[]> {
     const scope = this.#current();
-    if (scope?.isAssumed && !scope.isDeciding) await this.prove();
+    const hasRows = this.#kept.has(table.name);
+    if (hasRows && scope?.isAssumed && !scope.isDeciding) await this.prove();
     let counters = scope?.counters ?? null;
-    if (counters === null) {
-      counters = this.#kept.size === 0 ? await this.#load(new Map()) : await this.#currentCounters();
+    if (hasRows && counters === null) {
+      counters = await this.#currentCounters();
       if (scope !== null) await this.#confirm(scope, counters);
     }
-    while (!this.#isKept(table, counters)) {
-      counters = await this.#load(counters);
+    while (counters === null || !this.#isKept(table, counters)) {
+      counters = await this.#load(counters, table);
       if (scope !== null) await this.#confirm(scope, counters);
     }
     // The rows of a table come from its own select.
     return (this.#kept.get(table.name)?.rows ?? []) as readonly Row[];
+  }
+
+  /**
+   * Returns one row of a table, as {@link rows} has it. It is read alone as long as no use has needed all rows, so that
+   * the first response of a start does not wait for them.
+   * @param select selects the row.
+   */
+  async row<Row>(
+    table: KeptTable<Row>,
+    isWanted: (row: Row) => boolean,
+    select: BoundStatement<SelectStatement<Row>>,
+  ): Promise<Row | undefined> {
+    if (this.#kept.has(table.name)) return (await this.rows(table)).find(isWanted);
+    const [counted, [row]] = await this.#inner.read.batch([selectCounters(), select]);
+    const scope = this.#current();
+    if (scope !== null) await this.#confirm(scope, this.#countersOf(counted));
+    return row;
   }
 
   /**
@@ -200,7 +224,7 @@ export class Epoch {
     const seen = scope?.counters ?? (await this.#currentCounters());
     try {
       const numbers = Object.fromEntries(guarded.map(({ name }) => [name, seen.get(name) ?? 0]));
-      const all = [this.#guard({ seen: JSON.stringify(numbers) }), ...statements];
+      const all = [assertUnchanged({ seen: JSON.stringify(numbers) }), ...statements];
       const [, ...results] = await this.#commitAndCount(all, { isGuarded: recheck !== null });
       return results as readonly unknown[] as BatchResponse<T>;
     } catch (error) {
@@ -217,16 +241,17 @@ export class Epoch {
     return scope === undefined || scope.isOver ? null : scope;
   }
 
-  #isKept({ name }: KeptTable<unknown>, counters: Counters): boolean {
+  /** Whether the rows of a table are kept, as of these counters. @param counters `null`: as of any. */
+  #isKept({ name }: KeptTable<unknown>, counters: Counters | null): boolean {
     const entry = this.#kept.get(name);
-    return entry !== undefined && entry.n === counters.get(name);
+    return entry !== undefined && (counters === null || entry.n === counters.get(name));
   }
 
   /** Returns the current counters; without a statement if nothing was committed since they were read. */
   async #currentCounters(): Promise<Counters> {
     const mark = this.#inner.changeMark?.() ?? null;
     if (mark !== null && this.#latest?.mark === mark) return this.#latest.counters;
-    const [rows] = await this.#inner.read.batch([this.#selectCounters()]);
+    const [rows] = await this.#inner.read.batch([selectCounters()]);
     const counters = this.#countersOf(rows);
     // The mark is older than the counters, so a commit in between changes it.
     if (mark !== null) this.#latest = { mark, counters };
@@ -242,13 +267,13 @@ export class Epoch {
   }
 
   /** Reads the changed tables together with the counters, so that all are from one moment. */
-  async #load(counters: Counters): Promise<Counters> {
-    const { read } = this.#inner;
-    const stale = this.#tables.filter((table) => !this.#isKept(table, counters));
-    const [counted, ...all] = await read.batch([
-      this.#selectCounters(),
-      ...stale.map((table) => table.select(read)),
-    ]);
+  async #load(counters: Counters | null, wanted: KeptTable<unknown>): Promise<Counters> {
+    const { kind, read } = this.#inner;
+    // A start waits for the first read. There may be hundreds of definitions, and a request for one reads it alone.
+    const isFirst = this.#kept.size === 0 && kind === "local";
+    const isLeftOut = (table: KeptTable<unknown>) => isFirst && table === SERVERS && table !== wanted;
+    const stale = this.#tables.filter((table) => !isLeftOut(table) && !this.#isKept(table, counters));
+    const [counted, ...all] = await read.batch([selectCounters(), ...stale.map(selectAll)]);
     const now = this.#countersOf(counted);
     for (const [index, { name }] of stale.entries()) {
       this.#kept.set(name, { n: now.get(name) ?? 0, rows: all[index] as readonly unknown[] });
@@ -283,7 +308,7 @@ export class Epoch {
     const scope = this.#current();
     if (scope === null || scope.counters === null || statements.length === 0)
       return this.#inner.commit(statements, options);
-    const all = [...statements, this.#selectCounters()];
+    const all = [...statements, selectCounters()];
     const results: readonly unknown[] = await this.#inner.commit(all, options);
     const now = this.#countersOf(results.at(-1) as CountersRow[]);
     const decidedOn = scope.basis.map(({ name }) => [name, scope.counters?.get(name) ?? 0] as const);
@@ -296,7 +321,7 @@ export class Epoch {
   async #readAlong(statements: readonly InStatement[], execute: Execute): Promise<readonly ResultSet[]> {
     const scope = this.#current();
     if (scope === null || (scope.counters !== null && !scope.isAssumed)) return execute(statements);
-    const [counted, ...results] = await execute([this.#selectCounters().getQuery().sql, ...statements]);
+    const [counted, ...results] = await execute([selectCounters().getQuery().sql, ...statements]);
     // As the driver returns them.
     await this.#confirm(scope, this.#countersOf(counted?.rows as CountersRow[] | undefined));
     return results;
@@ -331,15 +356,6 @@ export function untilCommitted<T>(
     );
   };
   return epoch.isRunning ? repeat() : epoch.run(repeat);
-}
-
-/**
- * Violates a constraint, and so rolls the commit back, if a table has changed since its counter was `seen`. It writes
- * nothing otherwise, not even the same value.
- */
-function assertUnchanged(write: Database["write"]) {
-  return write.run(sql`INSERT INTO ${epoch} (part, n) SELECT part, NULL FROM ${epoch}
-    JOIN json_each(${sql.placeholder("seen")}) AS seen ON seen.key = part WHERE n <> seen.value`);
 }
 
 function hasChanged(tables: readonly KeptTable<unknown>[], before: Counters, now: Counters): boolean {

@@ -1,5 +1,6 @@
 import { eq, sql } from "drizzle-orm";
 import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
+import { prepareStatement, STATEMENTS } from "./drizzle.ts";
 import { instance } from "./schema.ts";
 
 /** Secrets that belong to the database, sealed, by name. */
@@ -14,9 +15,11 @@ export interface InstanceSecretRepository {
   removeAll(prefix: string): WriteStatement;
 }
 
+const select = prepareStatement(() => STATEMENTS.select().from(instance));
+
 export function createInstanceSecretRepository({ read, write }: Database): InstanceSecretRepository {
   return {
-    select: () => read.select().from(instance),
+    select,
 
     async read(name) {
       return (await read.select().from(instance).where(eq(instance.name, name)).get())?.value;

@@ -4,6 +4,7 @@ import type { BatchResponse } from "drizzle-orm/batch";
 import type { Database, Migration, Statement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
+import { prepareStatement, STATEMENTS } from "./drizzle.ts";
 import { isUnavailable } from "./errors.ts";
 import { keptTableOf, restoreTriggers } from "./kept-tables.ts";
 
@@ -15,21 +16,27 @@ export const CREATE_TABLE = sql`
     hash TEXT NOT NULL,
     applied_at INTEGER NOT NULL
   ) STRICT`;
-const SELECT_APPLIED = sql`SELECT name, hash FROM migration`;
+/** All of them in one row, which is faster than one row for each. */
+const SELECT_APPLIED = sql`SELECT json_group_object(name, hash) AS hashes FROM migration`;
+const selectApplied = prepareStatement(() => STATEMENTS.all<AppliedRow>(SELECT_APPLIED));
 /** Selects a row if a start has created the tables. */
 export const SELECT_TABLES = "SELECT 1 FROM sqlite_master WHERE name = 'migration'";
 
 interface AppliedRow {
-  readonly name: string;
-  readonly hash: string;
+  /** The hash of each applied migration by its name, as JSON. */
+  readonly hashes: string;
 }
 /** A migration that is ready to be applied. */
-export interface Step extends AppliedRow {
+export interface Step {
+  readonly name: string;
+  readonly hash: string;
   /** @throws {TypeError} if one statement is in fact two: the driver would run only the first. */
   readonly statements: readonly string[];
   /** Table whose changes it counts; `null` for a migration of another kind. */
   readonly keptTable: string | null;
 }
+/** The steps of migrations. Instances of one process have the same ones, and hashing takes longer than all else here. */
+const knownSteps = new WeakMap<Migration, Step>();
 type Selects = readonly [Statement, ...Statement[]];
 
 /**
@@ -79,7 +86,7 @@ export async function migrateAndRead(
 ): Promise<readonly unknown[]> {
   const { read } = database;
   const steps = migrations.map(prepared);
-  const found = await read.batch([read.all<AppliedRow>(SELECT_APPLIED), ...selects]).catch(noTable);
+  const found = await read.batch([selectApplied(), ...selects]).catch(noTable);
   if (found !== null) {
     const [applied, ...rows] = found;
     if (missingOf(steps, hashesOf(applied)).length === 0) return rows;
@@ -95,8 +102,14 @@ function noTable(error: unknown): null {
   return null;
 }
 
-/** Hashes a migration. Its statements are split when they are read: most starts find every migration applied. */
+/** Hashes a migration, once. Its statements are split when they are read: most starts find every migration applied. */
 export function prepared(migration: Migration): Step {
+  const step = knownSteps.get(migration) ?? stepOf(migration);
+  knownSteps.set(migration, step);
+  return step;
+}
+
+function stepOf(migration: Migration): Step {
   const { name, sql: text } = migration;
   const unified = text.replaceAll("\r\n", "\n");
   return {
@@ -152,8 +165,8 @@ async function createTable(database: Database): Promise<Hashes> {
 
 type Hashes = ReadonlyMap<string, string>;
 
-function hashesOf(rows: readonly AppliedRow[]): Hashes {
-  return new Map(rows.map(({ name, hash }) => [name, hash]));
+function hashesOf([row]: readonly AppliedRow[]): Hashes {
+  return new Map(Object.entries(JSON.parse(row?.hashes ?? "{}")));
 }
 
 /** @throws {SealpostError} `bad_setting` if the database belongs to another version. */
@@ -205,7 +218,7 @@ async function apply(database: Database, step: Step, now: Date): Promise<boolean
 }
 
 /** Returns the statement that records a migration as applied. */
-export function recordMigration({ name, hash }: AppliedRow, at: Date): SQL {
+export function recordMigration({ name, hash }: Pick<Step, "name" | "hash">, at: Date): SQL {
   return sql`INSERT INTO migration (name, hash, applied_at) VALUES (${name}, ${hash}, ${at.getTime()})`;
 }
 

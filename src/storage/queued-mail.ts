@@ -9,6 +9,7 @@ import {
   type MailState,
   type QueuedMail,
 } from "../domain/queued-mail.ts";
+import { prepareFor, STATEMENTS } from "./drizzle.ts";
 import { createReadMailStats, type ReadMailStats } from "./mail-stats.ts";
 import { mail, mailAttempt } from "./schema.ts";
 
@@ -62,7 +63,7 @@ export function createQueuedMailRepository(
 ): QueuedMailRepository {
   const { read, write } = database;
   return {
-    stats: createReadMailStats(database, selectHeld(database, dueTimes)),
+    stats: createReadMailStats(database, selectHeld(dueTimes)),
 
     async page(query) {
       const where = and(...conditions(query));
@@ -113,9 +114,9 @@ export function createQueuedMailRepository(
 }
 
 /** Selects the number of held messages and of held work of plugins. */
-export function selectHeld({ read }: Pick<Database, "read">, dueTimes: readonly SQLiteColumn[]) {
-  return read.select({ held: countHeld(dueTimes).mapWith(Number) }).from(sql`(SELECT 1)`);
-}
+export const selectHeld = prepareFor((dueTimes: readonly SQLiteColumn[]) =>
+  STATEMENTS.select({ held: countHeld(dueTimes).mapWith(Number) }).from(sql`(SELECT 1)`),
+);
 
 function countHeld(dueTimes: readonly SQLiteColumn[]): SQL {
   const counts = [mail.dueAt, ...dueTimes].map(

@@ -1,7 +1,9 @@
 import { and, asc, getTableName, gt, ne, type SQL, sql } from "drizzle-orm";
-import type { Database, SelectStatement, WriteStatement } from "../contracts/database.ts";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import type { SealedColumns } from "../contracts/plugin/secrets.ts";
 import { SECRET_NAMES } from "../domain/smtp-server.ts";
+import { prepareFor, STATEMENTS } from "./drizzle.ts";
 import {
   instance,
   mailContent,
@@ -20,13 +22,16 @@ interface SealedValue {
   readonly value: string;
 }
 
+interface KeyIdRow {
+  readonly id: string;
+}
+
 /** All sealed values of the database. */
 export interface SealedRepository {
-  /**
-   * Selects the IDs of the keys in use, from the second field of `v1.<key id>.…`.
-   * @param exists whether a column exists. Default: all do, as after the migrations.
-   */
-  selectKeyIds(exists?: (table: string, column: string) => boolean): SelectStatement<{ readonly id: string }>;
+  /** Selects the IDs of the keys in use, from the second field of `v1.<key id>.…`. All migrations have to be applied. */
+  selectKeyIds(): RowsStatement<KeyIdRow>;
+  /** Returns them. @param exists whether a column exists. Default: all do. */
+  listKeyIds(exists?: (table: string, column: string) => boolean): Promise<readonly KeyIdRow[]>;
   /** Yields every sealed value, table by table. */
   values(): AsyncGenerator<SealedValue>;
   /** Replaces a value with its re-encrypted form. Affects no row if the value has changed since it was read. */
@@ -52,24 +57,26 @@ const MAX_UNION_TERMS = 5;
 /** A piece of a message has up to 1 MB, and some servers limit a response to 10 MB. */
 const PIECES_PER_READ = 5;
 
+const selectAllKeyIds = prepareFor((ofPlugins: readonly SealedColumns[]) =>
+  STATEMENTS.all<KeyIdRow>(keyIdsOf(placesOf(ofPlugins))),
+);
+/** In place of none, so that each instance has the same. */
+const NONE: readonly SealedColumns[] = [];
+
 /** @param ofPlugins the sealed columns of plugins. */
 export function createSealedRepository(
   { read, write }: Database,
-  ofPlugins: readonly SealedColumns[] = [],
+  ofPlugins: readonly SealedColumns[] = NONE,
 ): SealedRepository {
-  const places = [...SEALED, ...ofPlugins].flatMap(({ row, columns }) =>
-    columns.map((column) => ({ row, column })),
-  );
+  const places = placesOf(ofPlugins);
   const placeOf = (value: Pick<SealedValue, "table" | "column">) =>
     places.find(({ column }) => getTableName(column.table) === value.table && column.name === value.column);
   return {
-    selectKeyIds(exists = () => true) {
+    selectKeyIds: () => selectAllKeyIds(ofPlugins),
+
+    async listKeyIds(exists = () => true) {
       const there = places.filter(({ column }) => exists(getTableName(column.table), column.name));
-      const idsIn = there.map(({ column }) => {
-        const id = sql`substr(${column}, 4, instr(substr(${column}, 4), '.') - 1)`;
-        return sql`SELECT ${id} AS id FROM ${column.table} WHERE ${column} <> ''`;
-      });
-      return read.all<{ readonly id: string }>(unionOf(idsIn));
+      return read.all<KeyIdRow>(keyIdsOf(there));
     },
 
     async *values() {
@@ -104,12 +111,27 @@ export function createSealedRepository(
   };
 }
 
-/** The rows of all these selects of `id`, without duplicates. */
+interface SealedPlace {
+  readonly row: SQLiteColumn;
+  readonly column: SQLiteColumn;
+}
+
+function placesOf(ofPlugins: readonly SealedColumns[]): readonly SealedPlace[] {
+  return [...SEALED, ...ofPlugins].flatMap(({ row, columns }) => columns.map((column) => ({ row, column })));
+}
+
+function keyIdsOf(places: readonly SealedPlace[]): SQL {
+  const values = places.map(({ column }) => sql`SELECT ${column} AS value FROM ${column.table}`);
+  return sql`SELECT DISTINCT substr(value, 4, instr(substr(value, 4), '.') - 1) AS id
+    FROM (${unionOf(values)}) WHERE value <> ''`;
+}
+
+/** The rows of all these selects of `value`. */
 function unionOf(selects: readonly SQL[]): SQL {
-  const union = sql` UNION `;
+  const union = sql` UNION ALL `;
   if (selects.length <= MAX_UNION_TERMS) return sql.join([...selects], union);
   const groups: SQL[] = [];
   for (let at = 0; at < selects.length; at += MAX_UNION_TERMS)
-    groups.push(sql`SELECT id FROM (${sql.join(selects.slice(at, at + MAX_UNION_TERMS), union)})`);
+    groups.push(sql`SELECT value FROM (${sql.join(selects.slice(at, at + MAX_UNION_TERMS), union)})`);
   return unionOf(groups);
 }

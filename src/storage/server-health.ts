@@ -3,6 +3,7 @@ import type { Database, RowsStatement, WriteStatement } from "../contracts/datab
 import { CLOCK_TOLERANCE_MS } from "../domain/clock.ts";
 import { HOLD_MS, type RecipientProgress } from "../domain/queued-mail.ts";
 import { isOneOf } from "./conditions.ts";
+import { prepareStatement, STATEMENTS } from "./drizzle.ts";
 import { mail, serverHealth } from "./schema.ts";
 
 export type ServerHealthRow = typeof serverHealth.$inferSelect;
@@ -67,6 +68,18 @@ export interface ServerHealthRepository {
   recoverFromClockJump(now: Date, latest: { readonly probe: Date; readonly lease: Date }): WriteStatement;
 }
 
+/** Every `GET` of a definition runs these two. */
+const selectHealth = prepareStatement(() =>
+  STATEMENTS.select()
+    .from(serverHealth)
+    .where(eq(serverHealth.identifier, sql.placeholder("identifier"))),
+);
+const countWaiting = prepareStatement(() =>
+  STATEMENTS.select({ waiting: count() })
+    .from(mail)
+    .where(and(eq(mail.queueName, sql.placeholder("identifier")), isNotNull(mail.dueAt))),
+);
+
 type Changes = Parameters<ReturnType<Database["write"]["update"]>["set"]>[0];
 
 export function createServerHealthRepository({ read, write }: Database): ServerHealthRepository {
@@ -82,10 +95,9 @@ export function createServerHealthRepository({ read, write }: Database): ServerH
     },
 
     async findWithWaiting(identifier) {
-      const isWaiting = and(eq(mail.queueName, identifier), isNotNull(mail.dueAt));
       const [[row], [counted]] = await read.batch([
-        read.select().from(serverHealth).where(isOf(identifier)),
-        read.select({ waiting: count() }).from(mail).where(isWaiting),
+        selectHealth({ identifier }),
+        countWaiting({ identifier }),
       ]);
       return { row, waiting: counted?.waiting ?? 0 };
     },

@@ -1,5 +1,6 @@
-import { and, eq } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../contracts/database.ts";
+import { prepareStatement, STATEMENTS } from "./drizzle.ts";
 import type { Epoch } from "./epoch.ts";
 import { SERVERS } from "./kept-tables.ts";
 import { smtpServer } from "./schema.ts";
@@ -28,6 +29,12 @@ export function versionKey({ id, version }: Pick<SmtpServerRow, "id" | "version"
   return `${id}:${version}`;
 }
 
+const selectOne = prepareStatement(() =>
+  STATEMENTS.select()
+    .from(smtpServer)
+    .where(eq(smtpServer.identifier, sql.placeholder("identifier"))),
+);
+
 export function createSmtpServerRepository({ write }: Database, epoch: Epoch): SmtpServerRepository {
   const list = () => epoch.rows(SERVERS);
   const isUnchanged = (id: string, version: number) =>
@@ -35,9 +42,8 @@ export function createSmtpServerRepository({ write }: Database, epoch: Epoch): S
   return {
     list,
 
-    async find(identifier) {
-      return (await list()).find((row) => row.identifier === identifier);
-    },
+    find: (identifier) =>
+      epoch.row(SERVERS, (row) => row.identifier === identifier, selectOne({ identifier })),
 
     insert: (row) => write.insert(smtpServer).values(row).onConflictDoNothing(),
 

@@ -35,7 +35,7 @@ export async function loadKeyring(
 ): Promise<Keyring> {
   const found = await findKeyring(config, path);
   if (found !== null) return found;
-  const inUse = (await createSealedRepository(database).selectKeyIds()).map(({ id }) => id);
+  const inUse = (await createSealedRepository(database).listKeyIds()).map(({ id }) => id);
   if (path === null) return keyringWithoutFile(config, inUse, platform);
   const file = join(dirname(path), KEY_FILE);
   if (inUse.length > 0) {

@@ -1,5 +1,6 @@
 import type { InStatement, InValue, ResultSet } from "@libsql/client";
 import type { Database } from "../../contracts/database.ts";
+import { BoundedCache } from "../../domain/bounded-cache.ts";
 import { createRow, indexesOf } from "../drizzle.ts";
 import { closedError, localError, withResultCode } from "../errors.ts";
 import {
@@ -31,7 +32,11 @@ const GROUP_COMMIT = { maxStatements: 500, maxWaitMs: 5_000, maxTicks: 0 };
 
 /** Texts, names in quotes and comments, in which a question mark is no parameter; and parameters. */
 const PIECES = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|\/\*[\s\S]*?\*\/|\?/g;
+/** No statement contains it. */
+const PARAMETER = "\0";
 const COMMENT = /^(?:--|\/\*)/;
+/** The parts of the latest texts. Every object of an isolate runs the same statements. */
+const PARTS = new BoundedCache<readonly string[]>(200);
 const READ = /^\s*(?:SELECT|VALUES|PRAGMA|EXPLAIN)\b/i;
 
 /**
@@ -130,15 +135,28 @@ function execute({ sql: storage }: ObjectStorage, statement: InStatement): Resul
   };
 }
 
-/** Casts integers, because every number is bound as REAL, and removes comments: one behind the statement is an error. */
+/** Casts integers, because every number is bound as REAL. */
 function adapted(sql: string, args: readonly InValue[]): string {
-  let parameter = 0;
-  return sql
+  const [first = "", ...others] = partsOf(sql);
+  let text = first;
+  for (const [at, part] of others.entries())
+    text += (typeof args[at] === "bigint" ? "CAST(? AS INTEGER)" : "?") + part;
+  return text;
+}
+
+/** Splits a text at its parameters, and removes comments: one behind the statement is an error. */
+function partsOf(sql: string): readonly string[] {
+  const known = PARTS.get(sql);
+  if (known !== undefined) return known;
+  const parts = sql
     .replaceAll(PIECES, (piece) => {
-      if (piece === "?") return typeof args[parameter++] === "bigint" ? "CAST(? AS INTEGER)" : piece;
+      if (piece === "?") return PARAMETER;
       return COMMENT.test(piece) ? " " : piece;
     })
-    .trim();
+    .trim()
+    .split(PARAMETER);
+  PARTS.set(sql, parts);
+  return parts;
 }
 
 /** A BigInt cannot be bound, nor a date. */

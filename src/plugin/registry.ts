@@ -100,12 +100,26 @@ export interface Registry {
   close(): Promise<void>;
 }
 
+/** The last set that was valid. The next instance of a process most often has the same plugins. */
+let latest: { readonly registered: readonly Plugin[]; readonly set: PluginSet } | null = null;
+
 /**
  * Validates plugins, and sorts them in the order of their setup.
  * @throws {SealpostError} `bad_setting`, one line with every problem.
  */
 export function readPlugins(registered: readonly Plugin[]): PluginSet {
-  const plugins = validatePlugins(registered);
+  if (latest !== null && hasSameItems(latest.registered, registered)) return latest.set;
+  const set = pluginSetOf(validatePlugins(registered));
+  // A copy, because the host may change its list.
+  latest = { registered: [...registered], set };
+  return set;
+}
+
+function hasSameItems(left: readonly unknown[], right: readonly unknown[]): boolean {
+  return left.length === right.length && left.every((item, at) => item === right[at]);
+}
+
+function pluginSetOf(plugins: readonly ValidatedPlugin[]): PluginSet {
   return {
     plugins,
     migrations: plugins.flatMap(({ name, migrations = [], kept = [] }) => [
@@ -136,9 +150,9 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
   const settings = createSettings({ ...deps, ...found, settings: all });
   const emitter = createEvents({ ...deps, recordFailure: createRecordFailure(deps) });
   let routes: PluginRoutes | undefined;
-  let actionsOfCore: readonly string[] = [];
+  let coreRoutes: readonly Route[] = [];
   const eventNames = () =>
-    eventNamesOf(plugins, [...actionsOfCore, ...(routes?.actions.values() ?? [])].flat());
+    eventNamesOf(plugins, [actionsOf(coreRoutes), ...(routes?.actions.values() ?? [])].flat());
 
   const provided: Partial<Capabilities> = {};
   const work = createPluginWork(deps);
@@ -163,7 +177,7 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
     emit: emitter.emit,
     mount(app, core, routeDeps) {
       routes = mountPlugins(app, registered, core, { ...routeDeps, requestMs, rights: deps.rights });
-      actionsOfCore = actionsOf(core);
+      coreRoutes = core;
       return routes.routes;
     },
     async start() {

@@ -124,17 +124,20 @@ function misshapen({ plugin, method, path }: Owned): string[] {
 }
 
 function shadowed(routes: readonly Owned[], core: readonly Route[]): string[] {
+  const near = nearOf(core, ({ declaration }) => declaration.path);
   return routes
-    .filter(({ path }) => core.some(({ declaration }) => overlap(path, declaration.path)))
+    .filter(({ path }) => near(path).some(({ declaration }) => overlap(path, declaration.path)))
     .map(({ plugin, method, path }) => `sealpost and ${plugin} both have the route ${method} ${path}`);
 }
 
 function clashing(routes: readonly Owned[]): string[] {
+  const places = new Map(routes.map((route, at) => [route, at]));
+  const near = nearOf(routes, ({ path }) => path);
   return routes.flatMap((route, at) =>
-    routes
-      .slice(0, at)
+    near(route.path)
       .filter(
         (other) =>
+          (places.get(other) ?? at) < at &&
           other.method === route.method &&
           (other.plugin === route.plugin ? other.path === route.path : overlap(other.path, route.path)),
       )
@@ -144,6 +147,20 @@ function clashing(routes: readonly Owned[]): string[] {
           : `${other.plugin} and ${route.plugin} both have the route ${route.method} ${route.path}`,
       ),
   );
+}
+
+/** Returns a lookup of the routes that may overlap with a path: most others have another first segment. */
+function nearOf<T>(routes: readonly T[], pathOf: (route: T) => string): (path: string) => readonly T[] {
+  const firstOf = (path: string) => {
+    const [first = ""] = segmentsOf(path);
+    return first.startsWith(":") ? null : first;
+  };
+  const byFirst = Map.groupBy(routes, (route) => firstOf(pathOf(route)));
+  const anyFirst = byFirst.get(null) ?? [];
+  return (path) => {
+    const first = firstOf(path);
+    return first === null ? routes : [...(byFirst.get(first) ?? []), ...anyFirst];
+  };
 }
 
 /** Whether there is a URL that both paths match. */

@@ -38,11 +38,13 @@ export class ResourceRouter<T> implements Router<T> {
 
   #treeOf(wanted: string): Router<T> {
     const tree = new TrieRouter<T>();
+    const start = `/${wanted}`;
     for (const route of this.#routes) {
-      const resource = resourceOf(route[1]);
+      const [, path] = route;
+      const isOwn = path.startsWith(start) && (path.length === start.length || path[start.length] === "/");
       // Only those of routes are kept: a client can ask for any number of others.
-      if (resource === wanted) this.#trees.set(wanted, tree);
-      if (resource === wanted || /^[*:]/.test(resource)) tree.add(...route);
+      if (isOwn) this.#trees.set(wanted, tree);
+      if (isOwn || isAny(path)) tree.add(...route);
     }
     return tree;
   }
@@ -52,21 +54,29 @@ function resourceOf(path: string): string {
   return path.split("/", 2)[1] ?? "*";
 }
 
+/** Whether the path of a route fits several resources. */
+function isAny(path: string): boolean {
+  const first = path[path.startsWith("/") ? 1 : 0];
+  return first === "*" || first === ":";
+}
+
 /** Adds a list of routes. Their order is the order of matching; a path that is complete rejects other methods. */
 export function addRoutes(app: App, routes: readonly Route[], deps: RouteDeps): void {
+  const byPath = Map.groupBy(routes, ({ declaration }) => declaration.path);
   for (const one of routes) {
+    const { path, sharesPath } = one.declaration;
+    const here = byPath.get(path) ?? [];
     addRoute(app, one, deps);
-    const here = routes.filter(({ declaration }) => declaration.path === one.declaration.path);
-    if (here.at(-1) !== one || one.declaration.sharesPath) continue;
+    if (here.at(-1) !== one || sharesPath) continue;
     rejectOtherMethods(
       app,
-      one.declaration.path,
+      path,
       here.map(({ declaration }) => declaration.method),
     );
   }
 }
 
-/** Adds one route. @param before runs before its guard. */
+/** Adds one route. Its handler is created for its first request. @param before runs before its guard. */
 export function addRoute(
   app: App,
   route: Route,
@@ -74,7 +84,11 @@ export function addRoute(
   ...before: readonly MiddlewareHandler<Env>[]
 ): void {
   const { method, path } = route.declaration;
-  app.on(method, pathNamesOf(path), handlerOf(route, deps, before));
+  let handle: MiddlewareHandler<Env> | null = null;
+  app.on(method, pathNamesOf(path), (c, next) => {
+    handle ??= handlerOf(route, deps, before);
+    return handle(c, next);
+  });
 }
 
 /** Creates the one handler of a route. An app with several for each would take longer to start, and to match. */

@@ -138,9 +138,14 @@ export function actionOf(method: string, path: string): string {
   return `${method} ${declaredPath(path)}`;
 }
 
+/** Declared paths by path. There are as many as routes, and each instance of a process has the same. */
+const declaredPaths = new Map<string, string>();
+
 /** A path with the names of its variables: `/token/<serial>`. */
 export function declaredPath(path: string): string {
-  return path.replaceAll(VARIABLE, "<$1>");
+  const known = declaredPaths.get(path) ?? path.replaceAll(VARIABLE, "<$1>");
+  declaredPaths.set(path, known);
+  return known;
 }
 
 /** Whether a route changes something for an admin. Its `detail` then names parameters that have no effect. */

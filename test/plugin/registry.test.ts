@@ -129,6 +129,14 @@ describe("plugins are rejected", () => {
     expect(await refusal(...plugins)).toBe(`Plugins: ${message}`);
   });
 
+  test("that a host has added to the list of an earlier instance", async () => {
+    const plugins = [plugin("a")];
+    await using _earlier = await testInstance({ plugins });
+    plugins.push(plugin("a"));
+    expect(await refusal(...plugins)).toBe('Plugins: a and a both have the name "a"');
+    await expect(testInstance({ plugins })).rejects.toThrow("both have the name");
+  });
+
   test("with all problems in one line", async () => {
     const options = v.object({ seconds: v.number("expected a number") });
     const strict = definePlugin({ name: "strict", options, setup: () => ({}) });

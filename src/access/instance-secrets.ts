@@ -1,9 +1,10 @@
 import type { Database, RowsStatement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
+import type { Secret } from "../domain/secret.ts";
 import { SealpostError } from "../errors.ts";
 import type { Keyring } from "../secrets/keyring.ts";
-import { open, seal } from "../secrets/seal.ts";
+import { open, type SealContext, seal } from "../secrets/seal.ts";
 import type { AuditRepository } from "../storage/audit-log.ts";
 import {
   createInstanceSecretRepository,
@@ -103,9 +104,8 @@ export function createInstanceSecrets(deps: InstanceSecretsDeps): InstanceSecret
     async renewTokens(actor) {
       const old = await repository.read(TOKEN_SECRET);
       const secret = await stored.openOrCreate(TOKEN_SECRET, old, createTokenSecret);
-      const context = { table: "instance", row: MAC_SECRET, column: "value" };
       await database.commit([
-        repository.insert(MAC_SECRET, await seal(keyring, secret, context, platform)),
+        repository.insert(MAC_SECRET, await seal(keyring, secret, contextOf(MAC_SECRET), platform)),
         repository.remove(TOKEN_SECRET),
         repository.removeAll(CODE_KEYS),
         audit.insert(auditEntry(actor, platform.now(), { success: true, fields: "tokens" })),
@@ -148,9 +148,10 @@ function createStoredSecrets(
     sealedText: string | undefined,
     create: () => string,
   ): Promise<string> {
-    const context = { table: "instance", row: name, column: "value" };
-    if (sealedText !== undefined) return (await open(keyring, sealedText, context)).reveal();
-    await database.commit([repository.insert(name, await seal(keyring, create(), context, platform))]);
+    if (sealedText !== undefined) return (await openOnce(keyring, name, sealedText)).reveal();
+    await database.commit([
+      repository.insert(name, await seal(keyring, create(), contextOf(name), platform)),
+    ]);
     return openOrCreate(name, await repository.read(name), create);
   }
 
@@ -174,6 +175,27 @@ function createStoredSecrets(
   };
 }
 
+/** The secrets that a keyring has decrypted last, by name. */
+const decrypted = new WeakMap<
+  Keyring,
+  Map<string, { readonly sealedText: string; readonly secret: Secret }>
+>();
+
+/** Decrypts a secret, unless an earlier instance with this keyring has: an isolate creates its object again and again. */
+async function openOnce(keyring: Keyring, name: string, sealedText: string): Promise<Secret> {
+  const known = decrypted.get(keyring) ?? new Map();
+  decrypted.set(keyring, known);
+  const found = known.get(name);
+  if (found?.sealedText === sealedText) return found.secret;
+  const secret = await open(keyring, sealedText, contextOf(name));
+  known.set(name, { sealedText, secret });
+  return secret;
+}
+
+function contextOf(name: string): SealContext {
+  return { table: "instance", row: name, column: "value" };
+}
+
 /** Returns random bytes as base64. */
 function randomSecret({ randomBytes }: Platform, bytes: number): string {
   return randomBytes(bytes).toBase64();
@@ -181,8 +203,7 @@ function randomSecret({ randomBytes }: Platform, bytes: number): string {
 
 /** Whether the keys decrypt the key check value of an instance. */
 export async function opensKeyCheck(keyring: Keyring, sealed: string): Promise<boolean> {
-  const context = { table: "instance", row: KEY_CHECK, column: "value" };
-  return open(keyring, sealed, context).then(
+  return open(keyring, sealed, contextOf(KEY_CHECK)).then(
     (text) => text.reveal() === KEY_CHECK_TEXT,
     () => false,
   );

@@ -3,9 +3,14 @@ import PostalMime from "postal-mime";
 import { directory } from "sealpost/plugins/directory";
 import { emailToken } from "sealpost/plugins/email-token";
 import { createInstanceSecrets } from "../../src/access/instance-secrets.ts";
+import type { Database } from "../../src/contracts/database.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import { SealpostError } from "../../src/errors.ts";
+import { PLATFORM } from "../../src/runtime/platform.ts";
+import { parseKeyring } from "../../src/secrets/keyring.ts";
 import { createAuditRepository } from "../../src/storage/audit-log.ts";
+import { migrate } from "../../src/storage/migrate.ts";
+import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
 import { openDatabase } from "../../src/storage/open-database.ts";
 import { createSealedRepository } from "../../src/storage/sealed-values.ts";
 import {
@@ -244,6 +249,38 @@ describe("renewTokens()", () => {
       await secrets.renewTokens(ACTOR);
     }
     expect(new Set(hashes).size).toBe(1);
+  });
+});
+
+describe("two databases with one keyring", () => {
+  const keyring = parseKeyring(KEYS);
+  const open = () => openDatabase({ url: ":memory:", randomBytes: realRandomBytes });
+  const start = async (database: Database) => {
+    await migrate(database, MIGRATIONS, PLATFORM);
+    const deps = { database, platform: PLATFORM, keyring, audit: createAuditRepository(database) };
+    const secrets = createInstanceSecrets({ ...deps, sealed: createSealedRepository(database) });
+    const [keyIds, rows] = await database.read.batch([...secrets.selects()]);
+    await secrets.start([keyIds, rows]);
+    return secrets;
+  };
+
+  test("have secrets of their own, also at later starts", async () => {
+    await using one = open();
+    await using other = open();
+    const hashes: string[] = [];
+    for (const database of [one, other, one, other]) hashes.push(await (await start(database)).mac("text"));
+    expect(hashes.slice(0, 2)).toEqual(hashes.slice(2));
+    expect(new Set(hashes).size).toBe(2);
+  });
+
+  test("notice a value that was damaged after it had been decrypted", async () => {
+    await using database = open();
+    const { checkKeys } = await start(database);
+    await checkKeys();
+    const damage = "UPDATE instance SET value = value || 'x' WHERE name = 'key_check'";
+    await database.commit([database.write.run(damage)]);
+    await expect(checkKeys()).rejects.toThrow(SealpostError);
+    await expect(start(database)).rejects.toThrow("SEALPOST_KEYS: ");
   });
 });
 

@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import type { Config } from "../../config.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { canonicalIp } from "../../domain/network.ts";
-import { parseKeyring } from "../../secrets/keyring.ts";
+import { type Keyring, parseKeyring } from "../../secrets/keyring.ts";
 import type { Drivers, InvocationDrains } from "../../services.ts";
 import { createConnectByName } from "../../transport/connect-by-name.ts";
 import { createFetchClient } from "../../transport/fetch-client.ts";
@@ -38,6 +38,8 @@ export interface WorkerDrivers extends Drivers {
 
 /** The drivers that differ between a Worker over a libSQL server and one with a Durable Object. */
 export interface PlaceDrivers extends Pick<Drivers, "database" | "scrypt" | "maxHashes"> {
+  /** Default: the keys of the settings. */
+  readonly keyring?: Keyring;
   /** The binding of the queue of wakes. Default: none. */
   readonly queue?: unknown;
   /** Whether it is in a Durable Object, where connections outlive an invocation. Default: `false`. */
@@ -52,7 +54,7 @@ export interface PlaceDrivers extends Pick<Drivers, "database" | "scrypt" | "max
  */
 export function createWorkerDrivers(
   config: Config,
-  { queue, isObject = false, objects, ...place }: PlaceDrivers,
+  { queue, isObject = false, objects, keyring, ...place }: PlaceDrivers,
 ): WorkerDrivers {
   assertTransport(config);
   const wake = wakeOf(config, queue);
@@ -69,7 +71,7 @@ export function createWorkerDrivers(
   const transport = TRANSPORT.create({ egress, ports, ehloName, apis, isObject, objects: senders });
   return {
     ...place,
-    keyring: parseKeyring(config.keys.reveal()),
+    keyring: keyring ?? parseKeyring(config.keys.reveal()),
     transport,
     http,
     blockedPorts: [RELAY_PORT],

@@ -1,9 +1,11 @@
 import { DurableObject } from "cloudflare:workers";
 import { getLogger } from "@logtape/logtape";
+import type { Config } from "../../config.ts";
 import type { Scrypt } from "../../contracts/platform.ts";
 import { SealpostError } from "../../errors.ts";
 import type { PluginWork } from "../../plugin/work.ts";
 import { internalsOf } from "../../sealpost.ts";
+import { type Keyring, parseKeyring } from "../../secrets/keyring.ts";
 import { openObjectDatabase } from "../../storage/durable/connect.ts";
 import { createQueueClock, WHILE_SENDING_MS } from "../../storage/durable/queue-clock.ts";
 import { type Bindings, parseBindings } from "./bindings.ts";
@@ -34,6 +36,13 @@ const AFTER_FAILED_PRUNE_MS = 3_600_000;
 const MAX_HASHES = 4;
 
 const log = getLogger(["sealpost", "entry"]);
+/** The settings of an isolate, which are those of every object that it creates. */
+const settings = new WeakMap<Bindings, Settings>();
+
+interface Settings {
+  readonly config: Config;
+  readonly keyring: Keyring;
+}
 
 /** A whole instance with its database. Its alarm is the clock of queued mail and of the daily work. */
 export class Sealpost extends DurableObject implements Served {
@@ -57,9 +66,10 @@ export class Sealpost extends DurableObject implements Served {
   constructor(ctx: DurableObject["ctx"], bindings: Bindings) {
     super(ctx, bindings);
     this.#invocations = createInvocations(bindings, () => ({
-      config: parseBindings(bindings, "object"),
+      ...settingsOf(bindings),
       create: (config, restart) => {
         const place = {
+          keyring: settingsOf(bindings).keyring,
           database: this.#database,
           isObject: true,
           scrypt: this.#frontScrypt.scrypt,
@@ -224,6 +234,16 @@ export class Sealpost extends DurableObject implements Served {
     this.#alarmAt = at;
     return this.ctx.storage.setAlarm(at);
   }
+}
+
+/** @throws {SealpostError} `bad_setting`. */
+function settingsOf(bindings: Bindings): Settings {
+  const known = settings.get(bindings);
+  if (known !== undefined) return known;
+  const config = parseBindings(bindings, "object");
+  const parsed = { config, keyring: parseKeyring(config.keys.reveal()) };
+  settings.set(bindings, parsed);
+  return parsed;
 }
 
 /** Returns the result of the work, or another value after this time. */

@@ -203,8 +203,26 @@ const DRIZZLE: UnusedCode = {
     "SQLiteSyncDialect.migrate",
     "SQLiteAsyncDialect.migrate",
     'if (field.columnType === "SQLiteNumericBigInt")',
+    "if (setOperators.length > 0)",
+    "if (select)",
+  ],
+  "drizzle-orm/entity.js": ["if (!Object.prototype.hasOwnProperty.call(type, entityKind))"],
+  "drizzle-orm/sql/sql.js": [
+    ...members("SQL", "append inlineParams if mapInlineParam"),
+    twice("if (inlineParams)"),
+    "if (prepareTyping)",
+    'if (_config.invokeSource === "indexes")',
+    "if (is(chunk, View))",
+    "if (isPgEnum(chunk))",
   ],
   "drizzle-orm/sqlite-core/query-builders/select.js": [
+    "if (is(source, SQLiteViewBase))",
+    "if (!this.session)",
+    ...cases("joinType", "right cross inner full"),
+    { part: "if (this.config.setOperators.length > 0)", count: 4 },
+    ...["where", "on"].map((argument) => `if (typeof ${argument} === "function")`),
+    twice('if (typeof columns[0] === "function")'),
+    "SQLiteSelectQueryBuilderBase.toSQL",
     ...members("SQLiteSelectQueryBuilderBase", "rightJoin innerJoin fullJoin crossJoin having as $dynamic"),
     ...members(
       "SQLiteSelectQueryBuilderBase",
@@ -218,10 +236,11 @@ const DRIZZLE: UnusedCode = {
     ...members("SQLiteUpdateBase", "leftJoin rightJoin innerJoin fullJoin createJoin from orderBy limit"),
     ...members("SQLiteUpdateBase", "toSQL $dynamic run all get values"),
   ],
-  "drizzle-orm/sqlite-core/query-builders/insert.js": members(
-    "SQLiteInsertBase",
-    "toSQL $dynamic run all get values",
-  ),
+  "drizzle-orm/sqlite-core/query-builders/insert.js": [
+    ...members("SQLiteInsertBase", "toSQL $dynamic run all get values"),
+    "SQLiteInsertBuilder.select",
+  ],
+  "drizzle-orm/cache/core/cache.js": members("NoopCache", "get put onMutate"),
   "drizzle-orm/sqlite-core/query-builders/delete.js": members(
     "SQLiteDeleteBase",
     "orderBy limit toSQL $dynamic run all get values",
@@ -230,7 +249,14 @@ const DRIZZLE: UnusedCode = {
     "QueryBuilder",
     "$with with selectDistinct select",
   ),
-  "drizzle-orm/sqlite-core/db.js": members("BaseSQLiteDatabase", "$count transaction values"),
+  "drizzle-orm/sqlite-core/db.js": [
+    ...members("BaseSQLiteDatabase", "$count transaction values"),
+    // After with(), Sealpost only selects.
+    ...["selectDistinct()", "update()", "insert()"].map(twice),
+    "delete_()",
+    "if (this._.schema)",
+    'if (typeof qb === "function")',
+  ],
   "drizzle-orm/sqlite-core/session.js": [
     // Without a cache, each way through these runs the statement.
     "void if (this.cache === void 0 || is(this.cache, NoopCache) || this.queryMetadata === void 0)",
@@ -251,6 +277,7 @@ const DRIZZLE: UnusedCode = {
   "drizzle-orm/libsql/session.js": [
     ...members("LibSQLSession", "migrate transaction extractRawValuesValueFromBatchResult"),
     "LibSQLTransaction.transaction",
+    twice("if (this.customResultMapper)"),
   ],
   "drizzle-orm/sqlite-core/columns/all.js": ["getSQLiteColumnBuilders()"],
   "drizzle-orm/column-builder.js": members(

@@ -193,9 +193,10 @@ function createInternals(
 }
 
 function settingsOf(options: SealpostOptions): InstanceSettings {
-  const defaults = parseConfig({});
-  const { tokenSeconds = defaults.tokenSeconds, auditDays = defaults.auditDays } = options;
-  const { mailDays = defaults.mailDays } = options;
+  // Only for options that are missing: a server and a Worker have read their settings, and a start waits for this.
+  const defaults = () => parseConfig({});
+  const { tokenSeconds = defaults().tokenSeconds, auditDays = defaults().auditDays } = options;
+  const { mailDays = defaults().mailDays } = options;
   const hostName = messageIdDomain(options.hostName ?? "localhost");
   const trustedClients = cidrBlocks("trustedClients", options);
   return { ...options, tokenSeconds, auditDays, mailDays, hostName, trustedClients };

@@ -182,6 +182,7 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
     },
     async start() {
       for (const { plugin, instance } of registered) {
+        if (instance.start === undefined) continue;
         const startMs = Math.min(requestMs, MAX_START_MS);
         const late = () => new Error(`It did not finish within ${startMs} ms`);
         await withDeadline((async () => instance.start?.())(), startMs, late).catch((cause) => {

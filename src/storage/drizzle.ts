@@ -1,6 +1,5 @@
 import type { Client, InArgs, InStatement, InValue, ResultSet, Row } from "@libsql/client";
 import { Column, is, Param, Placeholder, type Query } from "drizzle-orm";
-import { DrizzleQueryError } from "drizzle-orm/errors";
 import { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 import { type LibSQLPreparedQuery, LibSQLSession } from "drizzle-orm/libsql/session";
 import type { ExtractTablesWithRelations } from "drizzle-orm/relations";
@@ -47,10 +46,7 @@ class PlainErrorSession extends LibSQLSession<NoSchema, ExtractTablesWithRelatio
   ): LibSQLPreparedQuery<T> {
     const query = super.prepareQuery<T>(...parameters);
     if (parameters[1] !== undefined) mapCells(query, columnsOf(parameters[1]));
-    query.run = unwrapped(query.run.bind(query));
-    query.all = unwrapped(query.all.bind(query));
-    query.get = unwrapped(query.get.bind(query));
-    query.values = unwrapped(query.values.bind(query));
+    Object.assign(query, { queryWithCache: runPlainly });
     return query;
   }
 }
@@ -89,18 +85,28 @@ const CELLS = new WeakMap<object, readonly unknown[]>();
 
 const ROW: Row = { length: 0 };
 
-/** Returns the index of each column. Of columns with the same name, the first counts. */
-export function indexesOf(columns: readonly string[]): ReadonlyMap<string, number> {
-  const indexes = new Map<string, number>();
-  for (const [index, name] of columns.entries()) if (!indexes.has(name)) indexes.set(name, index);
-  return indexes;
+/** Returns the index of each column by its name. */
+export type Indexes = () => ReadonlyMap<PropertyKey, number>;
+
+/**
+ * Returns the indexes of columns, which are found when they are needed: most rows are read by position. Of columns with
+ * the same name, the first counts.
+ */
+export function indexesOf(columns: readonly string[]): Indexes {
+  let indexes: Map<string, number> | null = null;
+  return () => {
+    if (indexes !== null) return indexes;
+    indexes = new Map();
+    for (const [index, name] of columns.entries()) if (!indexes.has(name)) indexes.set(name, index);
+    return indexes;
+  };
 }
 
 /**
  * Creates a row with these cells. As in libSQL's rows, they are read by position and by name, and only the names are
  * enumerable. Copying hundreds of rows with all of their names would take longer than to select them.
  */
-export function createRow(indexes: ReadonlyMap<string, number>, cells: readonly unknown[]): Row {
+export function createRow(indexes: Indexes, cells: readonly unknown[]): Row {
   const row = new Proxy<Row>(ROW, new RowReader(indexes, cells));
   CELLS.set(row, cells);
   return row;
@@ -112,29 +118,29 @@ function cellsOf(row: Row): ArrayLike<unknown> {
 }
 
 class RowReader implements ProxyHandler<Row> {
-  readonly #indexes: ReadonlyMap<PropertyKey, number>;
+  readonly #indexes: Indexes;
   readonly #cells: readonly unknown[];
 
-  constructor(indexes: ReadonlyMap<PropertyKey, number>, cells: readonly unknown[]) {
+  constructor(indexes: Indexes, cells: readonly unknown[]) {
     this.#indexes = indexes;
     this.#cells = cells;
   }
 
   get(_: Row, key: PropertyKey): unknown {
-    const index = this.#indexes.get(key);
+    const index = this.#indexes().get(key);
     return index === undefined ? Reflect.get(this.#cells, key) : this.#cells[index];
   }
 
   has(_: Row, key: PropertyKey): boolean {
-    return this.#indexes.has(key) || Reflect.has(this.#cells, key);
+    return this.#indexes().has(key) || Reflect.has(this.#cells, key);
   }
 
   ownKeys(): string[] {
-    return [...this.#indexes.keys()].map(String);
+    return [...this.#indexes().keys()].map(String);
   }
 
   getOwnPropertyDescriptor(_: Row, key: PropertyKey): PropertyDescriptor | undefined {
-    const index = this.#indexes.get(key);
+    const index = this.#indexes().get(key);
     if (index === undefined) return;
     return { value: this.#cells[index], enumerable: true, configurable: true, writable: true };
   }
@@ -156,14 +162,9 @@ function toObject(
 
 type Values = Record<string, unknown>;
 
-function unwrapped<R>(execute: (values?: Values) => Promise<R>): (values?: Values) => Promise<R> {
-  return async (values) => {
-    try {
-      return await execute(values);
-    } catch (error) {
-      throw error instanceof DrizzleQueryError ? error.cause : error;
-    }
-  };
+/** Takes the place of the method that looks a query up in Drizzle's cache, which is not used here, and wraps its error. */
+function runPlainly<R>(_sql: string, _values: unknown, run: () => Promise<R>): Promise<R> {
+  return run();
 }
 
 function clientOver(execute: Execute): Client {

@@ -1,6 +1,7 @@
 import { eq, isNotNull, sql } from "drizzle-orm";
 import type { Database, WriteStatement } from "../../contracts/database.ts";
 import { HOLD_MS } from "../../domain/queued-mail.ts";
+import { prepareStatement, STATEMENTS } from "../drizzle.ts";
 import { RESERVED } from "../idempotency.ts";
 import { createOutboxRepository } from "../outbox.ts";
 import type { QueueSummary } from "../outbox-statements.ts";
@@ -25,6 +26,14 @@ interface QueueClock {
 
 /** While the object sends, an alarm is near, because the object may end at any time. */
 export const WHILE_SENDING_MS = 2_000;
+const selectLeases = prepareStatement(() =>
+  STATEMENTS.all<{ readonly found: number }>(sql`SELECT
+    EXISTS (SELECT 1 FROM mail WHERE state = 'sending' AND due_at < ${HOLD_MS})
+    OR EXISTS (SELECT 1 FROM server_health WHERE probe IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM ${attemptSlot})
+    OR EXISTS (SELECT 1 FROM ${oauthToken} WHERE ${isNotNull(oauthToken.lease)})
+    OR EXISTS (SELECT 1 FROM ${idempotency} WHERE ${eq(idempotency.answer, RESERVED)}) AS found`),
+);
 /** Mail that is due but was not sent, for a reason that has no known end. */
 const BLOCKED_MS = 1_000;
 const MINUTE_MS = 60_000;
@@ -51,13 +60,8 @@ export function createQueueClock(database: Database): QueueClock {
 
   return {
     async hasLeases() {
-      const { found } = await read.get<{ readonly found: number }>(sql`SELECT
-        EXISTS (SELECT 1 FROM mail WHERE state = 'sending' AND due_at < ${HOLD_MS})
-        OR EXISTS (SELECT 1 FROM server_health WHERE probe IS NOT NULL)
-        OR EXISTS (SELECT 1 FROM ${attemptSlot})
-        OR EXISTS (SELECT 1 FROM ${oauthToken} WHERE ${isNotNull(oauthToken.lease)})
-        OR EXISTS (SELECT 1 FROM ${idempotency} WHERE ${eq(idempotency.answer, RESERVED)}) AS found`);
-      return found !== 0;
+      const [[row]] = await read.batch([selectLeases()]);
+      return row?.found !== 0;
     },
 
     abandonLeases(now) {

@@ -9,7 +9,7 @@ import {
   type TransactionMode,
 } from "@libsql/client/sqlite3";
 import { expandConfig, isInMemoryConfig } from "@libsql/core/config";
-import { createRow, indexesOf } from "../drizzle.ts";
+import { createRow, type Indexes, indexesOf } from "../drizzle.ts";
 
 /** Statements that one connection caches: more than Sealpost and its plugins have, at about 6 kB each. */
 const MAX_CACHED = 300;
@@ -118,7 +118,7 @@ interface PreparedStatement {
   readonly statement: SqliteStatement;
   /** `null` if the statement returns no rows. */
   readonly columns: readonly string[] | null;
-  readonly indexes: ReadonlyMap<string, number>;
+  readonly indexes: Indexes;
 }
 
 /** The statements of one connection. */
@@ -176,7 +176,7 @@ function prepare(database: SqliteDatabase, sql: string): PreparedStatement {
     statement.raw(true);
   } catch {
     // Rejected for a statement that returns no rows.
-    return { statement, columns: null, indexes: new Map() };
+    return { statement, columns: null, indexes: indexesOf([]) };
   }
   const columns = statement.columns().map(({ name }) => name);
   return { statement, columns, indexes: indexesOf(columns) };

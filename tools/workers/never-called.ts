@@ -206,6 +206,12 @@ const DRIZZLE: UnusedCode = {
     "if (setOperators.length > 0)",
     "if (select)",
   ],
+  "drizzle-orm/alias.js": [
+    "if (prop === ViewBaseConfig)",
+    "if (this.replaceOriginalName && prop === Table.Symbol.OriginalName)",
+  ],
+  "drizzle-orm/selection-proxy.js": ["if (prop === ViewBaseConfig)"],
+  "drizzle-orm/query-promise.js": members("QueryPromise", "finally"),
   "drizzle-orm/entity.js": ["if (!Object.prototype.hasOwnProperty.call(type, entityKind))"],
   "drizzle-orm/sql/sql.js": [
     ...members("SQL", "append inlineParams if mapInlineParam"),
@@ -218,6 +224,7 @@ const DRIZZLE: UnusedCode = {
   "drizzle-orm/sqlite-core/query-builders/select.js": [
     "if (is(source, SQLiteViewBase))",
     "if (!this.session)",
+    'if (typeof tableName === "string" && this.config.joins?.some((join) => join.alias === tableName))',
     ...cases("joinType", "right cross inner full"),
     { part: "if (this.config.setOperators.length > 0)", count: 4 },
     ...["where", "on"].map((argument) => `if (typeof ${argument} === "function")`),
@@ -258,15 +265,9 @@ const DRIZZLE: UnusedCode = {
     'if (typeof qb === "function")',
   ],
   "drizzle-orm/sqlite-core/session.js": [
-    // Without a cache, each way through these runs the statement.
-    "void if (this.cache === void 0 || is(this.cache, NoopCache) || this.queryMetadata === void 0)",
-    "void if (this.cacheConfig && !this.cacheConfig.enable)",
-    'void if ((this.queryMetadata.type === "insert" || this.queryMetadata.type === "update" || this.queryMetadata.type === "delete") && this.queryMetadata.tables.length > 0)',
-    "void if (!this.cacheConfig)",
-    'void if (this.queryMetadata.type === "select")',
-    'void if (cache && cache.strategy() === "all" && cacheConfig === void 0)',
+    // Sealpost replaces the first.
+    ...members("SQLitePreparedQuery", "queryWithCache execute mapAllResult mapGetResult"),
     ...members("ExecuteResultSync", "execute sync"),
-    ...members("SQLitePreparedQuery", "mapAllResult mapGetResult"),
     ...members(
       "SQLiteSession",
       "run values count extractRawAllValueFromBatchResult extractRawGetValueFromBatchResult",
@@ -277,8 +278,11 @@ const DRIZZLE: UnusedCode = {
   "drizzle-orm/libsql/session.js": [
     ...members("LibSQLSession", "migrate transaction extractRawValuesValueFromBatchResult"),
     "LibSQLTransaction.transaction",
+    ...members("LibSQLPreparedQuery", "run isResponseInArrayMode"),
     twice("if (this.customResultMapper)"),
+    'if (typeof TextDecoder !== "undefined")',
   ],
+  "drizzle-orm/sqlite-core/query-builders/raw.js": members("SQLiteRaw", "isResponseInArrayMode"),
   "drizzle-orm/sqlite-core/columns/all.js": ["getSQLiteColumnBuilders()"],
   "drizzle-orm/column-builder.js": members(
     "ColumnBuilder",
@@ -305,7 +309,10 @@ const DRIZZLE: UnusedCode = {
 
 /** Sealpost's routes parse bodies themselves, and its tokens have HS256. */
 const HONO: UnusedCode = {
-  "hono/dist/hono-base.js": members("Hono", "mount request fire route basePath notFound #clone"),
+  "hono/dist/hono-base.js": [
+    ...members("Hono", "mount request fire route basePath notFound #clone"),
+    'if ("getResponse" in err)',
+  ],
   "hono/dist/utils/jwt/jws.js": [
     "pemToBinary()",
     "exportPublicJwkFrom()",

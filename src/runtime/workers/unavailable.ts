@@ -1,7 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { SealpostError } from "../../errors.ts";
 import { failure } from "../../wire/envelope.ts";
-import { API_HEADERS } from "../../wire/request.ts";
 import { PLATFORM as platform } from "../platform.ts";
 
 const log = getLogger(["sealpost", "entry"]);
@@ -29,7 +28,7 @@ export function errorResponse(
   return Response.json(failure(error, platform.now(), null), {
     status,
     headers: {
-      ...API_HEADERS,
+      "Cache-Control": "no-store",
       ...(retryAfterSeconds !== null && { "Retry-After": String(retryAfterSeconds) }),
       ...headers,
     },

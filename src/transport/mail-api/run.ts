@@ -119,7 +119,7 @@ export class ApiRun {
   #start(phase: "auth" | "data"): void {
     if (phase === "data") {
       if (!this.#mayTransact()) throw new CanceledError();
-      this.#timer.startPiece();
+      this.#timer.startMessage();
     }
     this.#timer.enter(phase);
   }

@@ -29,10 +29,7 @@ describe("the front of an object", () => {
     const declared = await fetch(new URL("/auth", worker.url), { method: "POST", body });
     const { result } = (await declared.json()) as Envelope;
     expect([declared.status, result.error?.code]).toEqual([413, 413]);
-    expect(Object.fromEntries(declared.headers)).toMatchObject({
-      "cache-control": "no-store",
-      "x-content-type-options": "nosniff",
-    });
+    expect(declared.headers.get("Cache-Control")).toBe("no-store");
   });
 
   test.each([

@@ -27,9 +27,25 @@ test.each([
 test("a restart stops for an abort that arrived during the message", async () => {
   const abort = new AbortController();
   const { reason } = await stopOf((timer) => {
-    timer.startMessage();
+    timer.startPiece();
     abort.abort("canceled");
     timer.restart();
   }, abort.signal);
   expect(reason).toBe("canceled");
+});
+
+test("each piece of a message that the server takes is a step, within the bound of the whole delivery", async () => {
+  const takesPieces = async (pieces: number) => {
+    const startMs = performance.now();
+    using timer = new DeliveryTimer(LIMITS, new AbortController().signal);
+    timer.enter("data");
+    for (let piece = 0; piece < pieces && timer.stopped === null; piece++) {
+      timer.startPiece();
+      await Bun.sleep(LIMITS.stepTimeoutMs / 2);
+    }
+    return { isStopped: timer.stopped !== null, elapsedMs: performance.now() - startMs };
+  };
+  expect(await takesPieces(5)).toMatchObject({ isStopped: false });
+  const { isStopped, elapsedMs } = await takesPieces(50);
+  expect([isStopped, elapsedMs < 2 * LIMITS.totalTimeoutMs]).toEqual([true, true]);
 });

@@ -1,7 +1,12 @@
 import { expect, test } from "bun:test";
+import { type AddressInfo, createServer } from "node:net";
 import { reply, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { testTransport } from "../contract/transport.ts";
-import { makeTransport, sendTo, serverAt } from "./support.ts";
+import { makeTransport, sendTo, serverAt, timed } from "./support.ts";
+
+/** The buffers of the two sockets take a part of it immediately. */
+const LARGE_OCTETS = 20 * 1024 * 1024;
+const SLOW_OCTETS_PER_MS = 16 * 1024;
 
 const HARNESSES = {
   "smtp, pipelined": ["PIPELINING", "8BITMIME", "SMTPUTF8"],
@@ -128,4 +133,33 @@ test("createSmtpTransport() throws TypeError for an EHLO name that is more than 
   for (const ehloName of ["", "a b", "a\r\nQUIT", "grüße"]) {
     expect(() => makeTransport({ ehloName })).toThrow(TypeError);
   }
+});
+
+test("a large message arrives although the server takes longer than a step to read it", async () => {
+  const server = createServer((socket) => {
+    let isData = false;
+    let end = "";
+    socket.on("error", () => undefined).write("220 mx.test\r\n");
+    socket.on("data", (octets: Buffer) => {
+      end = `${end}${octets.toString("latin1")}`.slice(-5);
+      if (end.endsWith(isData ? "\r\n.\r\n" : "\r\n")) {
+        const isStart = !isData && octets.includes("DATA\r\n");
+        socket.write(isStart ? "354 Go on\r\n" : "250 Ok\r\n");
+        isData = isStart;
+      } else {
+        socket.pause();
+        setTimeout(() => socket.resume(), octets.length / SLOW_OCTETS_PER_MS);
+      }
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await using transport = makeTransport();
+  const { port } = server.address() as AddressInfo;
+  const bytes = Buffer.alloc(LARGE_OCTETS, `${"x".repeat(62)}\r\n`);
+  const { result, elapsedMs } = await timed(() =>
+    sendTo(transport, serverAt(port, { timeoutMs: 1_000 }), { bytes, finalReplyTimeoutMs: 5_000 }),
+  );
+  server.close();
+  expect(result).toMatchObject({ successful: true });
+  expect(elapsedMs).toBeGreaterThan(1_000);
 });

@@ -53,16 +53,20 @@ const TABLES = [
   { file: "plugins/events/form.ts", table: "DESCRIPTIONS", property: "summary" },
 ];
 
+/** Arguments that only the documentation reads, by their index. */
+const TEXTS = [{ file: "src/config.ts", call: "setting", index: 3 }];
+
 /** Names of the parts that the sources have somewhere. */
 export const DOCUMENTATION: readonly string[] = [
   ...Object.entries(DECLARATION).flatMap(([name, isDocumentation]) => (isDocumentation ? [`.${name}`] : [])),
   ...Object.keys(HELPERS).map((name) => `${name}()`),
   ...ACTIONS.map((name) => `v.${name}()`),
   ...TABLES.map(({ table, property }) => `${table}.${property}`),
+  ...TEXTS.map(({ call }) => `${call}()`),
 ];
 
 /**
- * Returns a source without the parts that only the OpenAPI document reads.
+ * Returns a source without the parts that only the OpenAPI document and the documentation read.
  * @throws {Error} if a route's declaration is not written out where it can be read.
  */
 export function withoutDocs(path: string, text: string): LeanSource {
@@ -97,6 +101,7 @@ class Editor {
         const { callee } = call;
         if (callee.type === "Identifier" && imported.has(callee.name)) this.#cutHelper(callee.name, call);
         if (memberOf(callee) === "v.pipe") this.#cutActions(call);
+        if (callee.type === "Identifier") this.#cutTexts(callee.name, call);
       },
     }).visit(program);
     this.#cutTables();
@@ -118,6 +123,15 @@ class Editor {
     if (kept === undefined) return;
     this.#found.add(`${name}()`);
     this.#cuts.push({ start, end: kept.start, by: "(" }, { start: kept.end, end, by: ")" });
+  }
+
+  #cutTexts(name: string, { arguments: given }: CallExpression): void {
+    for (const { file, call, index } of TEXTS) {
+      const text = given[index];
+      if (text === undefined || call !== name || join(ROOT, file) !== this.#path) continue;
+      this.#found.add(`${call}()`);
+      this.#cuts.push({ start: text.start, end: text.end, by: '""' });
+    }
   }
 
   #cutActions({ arguments: given }: CallExpression): void {

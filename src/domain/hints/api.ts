@@ -49,4 +49,4 @@ export const API_HINTS = {
   ses_unverified:
     "SES has not verified an address of this message in this region. Verify the domain of the sender; in the sandbox, each recipient as well.",
   ses_paused: "Amazon has paused sending for this account. See the SES console for the reason.",
-} as const;
+};

@@ -71,4 +71,4 @@ export const REPLY_HINTS = {
   resend_login: "Resend rejected the login. Set username to resend and password to an API key.",
   cloudflare_login:
     "Cloudflare rejected the login. Set username to api_token and password to an API token with the permission Email Sending: Edit.",
-} as const;
+};

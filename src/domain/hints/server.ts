@@ -24,6 +24,8 @@ export const SERVER_HINTS = {
     "The host cannot be reached. Check server and port, the network of this machine and the firewall.",
   network_error:
     "The connection failed with an error that has no code of its own. Check the network of this machine and its limits, such as open files.",
+  no_free_connection:
+    "No connection was free before the time was over. Try again later, or queue the message.",
   port_silent_25: "There is no response on port 25. Many providers block it: try 587.",
   port_silent: "There is no response on port {port}. Check server and port, and the firewall.",
   greeting_missing:
@@ -120,4 +122,4 @@ export const SERVER_HINTS = {
   smtputf8_missing: "The server does not accept addresses outside ASCII (no SMTPUTF8). Use one in ASCII.",
   definition_missing: "No definition has this name. Create it, or use the identifier of another one.",
   shutting_down: "Sealpost was shutting down. Send the message again.",
-} as const;
+};

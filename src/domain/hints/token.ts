@@ -67,4 +67,4 @@ export const TOKEN_HINTS = {
   field_without_key: "{parameter} has no readable key. Set it and save.",
   sign_in_missing: "{parameter} is missing. Sign in for the definition to get one.",
   sign_in_unreadable: "{parameter} cannot be read. Sign in for the definition to get one.",
-} as const;
+};

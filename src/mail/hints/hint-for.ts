@@ -34,7 +34,9 @@ export function hintFor(failure: Failure, context: HintContext): Hint | null {
   return hint && withClock(hint, failure);
 }
 
-function ruleHint({ phase, code: failed, outcome }: Failure, context: HintContext): Hint | null {
+function ruleHint({ phase, code: failed, outcome, wasWaiting }: Failure, context: HintContext): Hint | null {
+  // Nothing is known about the server.
+  if (wasWaiting) return toHint([codedHint("no_free_connection")], null);
   // Sealpost sends a token only under TLS. If the server does not offer that, tls would lead to the next failure.
   const isStuck = failed === "tls_required" && context.reply === null && lacksStartTls(context);
   const code = isStuck ? "tls_not_offered" : failed;

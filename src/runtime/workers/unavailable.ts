@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { SealpostError } from "../../errors.ts";
 import { failure } from "../../wire/envelope.ts";
+import { API_HEADERS } from "../../wire/request.ts";
 import { PLATFORM as platform } from "../platform.ts";
 
 const log = getLogger(["sealpost", "entry"]);
@@ -28,7 +29,7 @@ export function errorResponse(
   return Response.json(failure(error, platform.now(), null), {
     status,
     headers: {
-      "Cache-Control": "no-store",
+      ...API_HEADERS,
       ...(retryAfterSeconds !== null && { "Retry-After": String(retryAfterSeconds) }),
       ...headers,
     },

@@ -119,7 +119,7 @@ export class ApiRun {
   #start(phase: "auth" | "data"): void {
     if (phase === "data") {
       if (!this.#mayTransact()) throw new CanceledError();
-      this.#timer.startMessage();
+      this.#timer.startPiece();
     }
     this.#timer.enter(phase);
   }

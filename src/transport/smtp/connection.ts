@@ -241,7 +241,7 @@ export class SmtpConnection {
   #apply(turn: Turn): void {
     const waiter = this.#waiter;
     if (this.#conversation.isEndWritten) waiter?.timer.endMessage();
-    else if (this.#conversation.isMessageStarted) waiter?.timer.startMessage();
+    else if (this.#conversation.isMessageStarted) waiter?.timer.startPiece();
     for (const phase of turn.phases) waiter?.timer.enter(phase);
     this.#write(turn);
     const { result, mustHangUp } = this.#conversation;

@@ -86,9 +86,12 @@ export class DeliveryTimer implements Disposable {
     if (!this.#isEndWritten) this.#bound(nowMs + this.#limits.stepTimeoutMs);
   }
 
-  /** Bytes of the message are written: from now on the caller cannot cancel. */
-  startMessage(): void {
-    if (this.#isMessageStarted) return;
+  /**
+   * A piece of the message is written: from now on the caller cannot cancel. Each piece that the server takes is a step
+   * (RFC 5321 4.5.3.2.5), because a large message may need longer than one.
+   */
+  startPiece(): void {
+    if (this.#isEndWritten) return;
     this.#isMessageStarted = true;
     this.#bound(performance.now() + this.#limits.stepTimeoutMs);
   }

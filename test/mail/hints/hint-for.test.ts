@@ -3,6 +3,7 @@ import fc from "fast-check";
 import {
   FAILURE_CODES,
   type FailureCode,
+  noConnection,
   notSent,
   PHASES,
   type Phase,
@@ -89,6 +90,16 @@ describe("hintFor() of a failure without a reply", () => {
     ["egress_denied", "policy", {}, "SEALPOST_EGRESS"],
   ])("%s in phase %s with %j has %p", (code, phase, context, has) => {
     expect(text(code, phase, context)).toContain(has);
+  });
+
+  test("does not name the server, or another port, if the message waited for a connection of others", () => {
+    for (const port of [25, 465, 587]) {
+      const hint = hintFor(noConnection(), { ...CONTEXT, port });
+      expect(hint?.text).toBe(
+        "No connection was free before the time was over. Try again later, or queue the message.",
+      );
+      expect(hint?.remedy).toBeNull();
+    }
   });
 
   test("warns about a second copy only if the outcome is unknown", () => {

@@ -29,7 +29,10 @@ describe("the front of an object", () => {
     const declared = await fetch(new URL("/auth", worker.url), { method: "POST", body });
     const { result } = (await declared.json()) as Envelope;
     expect([declared.status, result.error?.code]).toEqual([413, 413]);
-    expect(declared.headers.get("Cache-Control")).toBe("no-store");
+    expect(Object.fromEntries(declared.headers)).toMatchObject({
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+    });
   });
 
   test.each([

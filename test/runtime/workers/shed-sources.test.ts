@@ -38,6 +38,14 @@ describe("a source without documentation", () => {
     expect(lean(text)).toBe(rest);
   });
 
+  test("has the settings without their meanings", () => {
+    const config = join(import.meta.dir, "..", "..", "..", "src", "config.ts");
+    const text =
+      'function setting(a, b, c, d) {} const A = { b: setting("B", "", c, "What B is", { secret: true }) };';
+    expect(withoutDocs(config, text).text).toBe(text.replace('"What B is"', '""'));
+    expect(lean(text)).toBe(text);
+  });
+
   test("keeps what has the same name elsewhere", () => {
     const text =
       'import { named } from "./names.ts"; named("A", b); function route(a) {} route({ summary: "B" });';

@@ -27,6 +27,8 @@ export const SERVER_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
     "Der Host ist nicht erreichbar. Prüfen Sie Server und Port, das Netzwerk dieses Rechners und die Firewall.",
   network_error:
     "Die Verbindung ist an einem Fehler ohne eigenen Code gescheitert. Prüfen Sie das Netzwerk dieses Rechners und seine Grenzen, etwa die offenen Dateien.",
+  no_free_connection:
+    "Keine Verbindung war frei, bevor die Zeit um war. Versuchen Sie es später, oder stellen Sie die Nachricht in die Warteschlange.",
   port_silent_25: "Auf Port 25 antwortet nichts. Viele Anbieter sperren ihn: Versuchen Sie 587.",
   port_silent: "Auf Port {port} antwortet nichts. Prüfen Sie Server, Port und Firewall.",
   greeting_missing:

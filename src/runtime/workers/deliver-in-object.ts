@@ -1,7 +1,14 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { onAbort, withDeadline } from "../../async/abort.ts";
 import type { Delivery, SendOptions, Transport } from "../../contracts/transport.ts";
-import { type Failure, notAttempted, notSent, type Receipt, unknownOutcome } from "../../domain/delivery.ts";
+import {
+  type Failure,
+  noConnection,
+  notAttempted,
+  notSent,
+  type Receipt,
+  unknownOutcome,
+} from "../../domain/delivery.ts";
 import type { AccessTokens } from "../../domain/oauth.ts";
 import { type ConnectionSettings, clientIdentityOf } from "../../domain/smtp-server.ts";
 import { validateDelivery } from "../../transport/smtp/validate-delivery.ts";
@@ -109,7 +116,7 @@ async function deliver(
     // Its outcome is final, so it must not be sent later.
     if (error instanceof ObjectTimeout) void object.abort(id).catch(() => undefined);
     // The object may have written the end of the message before it was lost.
-    return notAttempted(isRejectedCall(error) ? notSent("connect", "unreachable") : lost(error));
+    return notAttempted(isRejectedCall(error) ? noConnection() : lost(error));
   } finally {
     forgetAbort();
   }

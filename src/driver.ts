@@ -41,4 +41,5 @@ export {
 export { Secret } from "./domain/secret.ts";
 export type { ConnectionSettings, ResolvedServer } from "./domain/smtp-server.ts";
 export { type Keyring, parseKeyring } from "./secrets/keyring.ts";
-export type { Drain, Drivers, InvocationDrains } from "./services.ts";
+export type { Drivers } from "./services.ts";
+export type { Drain, InvocationDrains } from "./work.ts";

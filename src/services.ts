@@ -8,7 +8,7 @@ import { type AccessServices, createAccessServices } from "./access/services.ts"
 import type { Database } from "./contracts/database.ts";
 import type { HttpClient } from "./contracts/http-client.ts";
 import type { PasswordCost, Platform, Scrypt } from "./contracts/platform.ts";
-import type { DrainBounds, Plugin } from "./contracts/plugin/definition.ts";
+import type { Plugin } from "./contracts/plugin/definition.ts";
 import type { Transport } from "./contracts/transport.ts";
 import type { Wake, WakeSource } from "./contracts/wake.ts";
 import type { AuditActor } from "./domain/audit.ts";
@@ -20,14 +20,11 @@ import { createDoctor, type Doctor } from "./mail/doctor/doctor.ts";
 import type { ProcessGauges } from "./mail/metrics.ts";
 import { createMailServices, type MailServices } from "./mail/services.ts";
 import type { Submit } from "./mail/submission.ts";
-import type { DrainBudget } from "./mail/worker/dispatcher.ts";
 import type { LeaseTimes } from "./mail/worker/leases.ts";
-import { createSharedDrain, type QueueWorker } from "./mail/worker/queue-worker.ts";
 import { BackgroundWork, type RunInBackground } from "./plugin/background.ts";
 import { reroutedEvent } from "./plugin/events.ts";
 import { createRegistry, type PluginSet, type Registry, readPlugins } from "./plugin/registry.ts";
 import { DEFAULT_REQUEST_MS } from "./plugin/routes.ts";
-import { SWEEP_MS } from "./plugin/work.ts";
 import type { Keyring } from "./secrets/keyring.ts";
 import { DEFAULT_PASSWORD_COST } from "./secrets/password.ts";
 import { createAuditRepository } from "./storage/audit-log.ts";
@@ -43,8 +40,8 @@ import { versionKey } from "./storage/smtp-servers.ts";
 import { type Meter, MetricRegistry, NO_METER } from "./telemetry/meter.ts";
 import { NO_TRACER, type Tracer } from "./telemetry/tracer.ts";
 import { createFetchClient } from "./transport/fetch-client.ts";
-import { createPollWake } from "./wake/poll.ts";
 import { createGuards, type Guards } from "./wire/guard.ts";
+import { createDrain, createWake, createWork, type Drain, type InvocationDrains, type Work } from "./work.ts";
 
 /** The parts that depend on the runtime: chosen by `sealpost/bun`, `sealpost/deno` or `sealpost/workers`, or by the host. */
 export interface Drivers {
@@ -72,19 +69,6 @@ export interface Drivers {
   readonly scrypt?: Scrypt;
   /** Records spans of OpenTelemetry. Default: none are recorded. */
   readonly tracer?: Tracer;
-}
-
-/** Sends the queued mail that is due. */
-export type Drain = (options: DrainBudget) => Promise<void>;
-
-/** Sends queued mail where work and connections belong to an invocation, as on Workers. */
-export interface InvocationDrains {
-  /** Whether invocations share connections, as in a Durable Object. A drain then joins the one that is going on. Default: `false`. */
-  readonly isShared?: boolean | undefined;
-  /** Drains in the invocation that queued a message, as far as it has time. Asking again before it starts changes nothing. */
-  afterwards(drain: Drain): void | Promise<void>;
-  /** Drains in an invocation of its own, which has this much time, in milliseconds. */
-  within(timeMs: number, drain: Drain): Promise<void>;
 }
 
 export interface InstanceSettings {
@@ -130,12 +114,7 @@ export interface Services
   readonly baseUrl: string;
   /** Submits mail of the host app. */
   readonly submit: Submit;
-  /**
-   * Sends queued mail until the signal is aborted and deliveries in flight have ended. On Workers it resolves
-   * immediately.
-   * @param deliveriesAborted when aborted, mail that no server has received yet is released.
-   */
-  work(signal: AbortSignal, deliveriesAborted?: AbortSignal): Promise<void>;
+  readonly work: Work;
   readonly drain: Drain;
   /** Resolves when background work, such as event handlers, is done, and after five seconds at the latest. */
   settled(): Promise<void>;
@@ -173,11 +152,12 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
   const secrets = createInstanceSecrets(shared);
   const access = createAccessServices({ ...shared, tokenSeconds, auditDays, tokenKey: secrets.tokenKey });
   const background = new BackgroundWork(drivers.defer);
-  const drainMail = mailDrainOf(drivers, () => createWorker());
-  const drain: Drain = async (budget) => {
-    await Promise.all([drainMail(budget), plugins.work.drain(boundsOf(budget))]);
-  };
-  const wake = wakeOf(drivers, drain);
+  const drain = createDrain({
+    drains: drivers.drains,
+    createWorker: () => createWorker(),
+    drainPlugins: (bounds) => plugins.work.drain(bounds),
+  });
+  const wake = drivers.wake ?? createWake({ drains: drivers.drains, drain, platform });
   const routing = createRouting(epoch, pluginSet, () => plugins);
   const { createWorker, idempotency, checks, ...mail } = createMailServices({
     ...settings,
@@ -222,7 +202,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     settled: () => background.drain(),
     rekey: () => rekey(shared),
     ...renewalOf(secrets),
-    work: createWork({ database, wake, plugins, createWorker }),
+    work: createWork({ database, wake, createWorker, plugins: plugins.work }),
     async start(beforePlugins) {
       await prepare({ ...shared, secrets, beforePlugins, plugins: pluginSet });
       await plugins.start();
@@ -261,20 +241,6 @@ async function prepare(deps: {
   log.warning("{held} messages and webhooks are held, as after a restore: queue release sends them", {
     held,
   });
-}
-
-/** Creates the drain of queued mail. */
-function mailDrainOf({ drains }: Drivers, createWorker: () => QueueWorker): Drain {
-  return drains?.isShared ? createSharedDrain(createWorker) : (budget) => createWorker().drain(budget);
-}
-
-/** Returns the bounds of the plugins' work in a drain. */
-function boundsOf({ signal, endsMs, maxConcurrent }: DrainBudget): DrainBounds {
-  return {
-    signal,
-    timeLeftMs: () => endsMs - performance.now(),
-    isSequential: maxConcurrent !== undefined,
-  };
 }
 
 function renewalOf({ renewTokens, reload: reloadSecrets }: InstanceSecrets) {
@@ -357,44 +323,4 @@ async function checkKeys({ checkKeys }: { readonly checkKeys: () => Promise<void
     const message = "The keys of this instance do not open its database";
     throw new SealpostError("database_unavailable", message, { cause, retryAfterSeconds: 30 });
   });
-}
-
-function wakeOf({ wake, drains, platform }: Drivers, drain: Drain): Wake & Partial<WakeSource> {
-  return wake ?? (drains ? createDrainWake(drains, drain) : createPollWake(platform));
-}
-
-/** A wake for runtimes without a worker: the invocation that notifies also sends. A sweep finds what is due later. */
-function createDrainWake(drains: InvocationDrains, drain: Drain): Wake {
-  return {
-    name: "poll",
-    async notify(_, { notBefore } = {}) {
-      if (notBefore === undefined) await drains.afterwards(drain);
-    },
-    async [Symbol.asyncDispose]() {
-      // It holds nothing between invocations.
-    },
-  };
-}
-
-/** Creates the work of a process that listens to wakes: it sends what is queued, and does the work of plugins. */
-function createWork({
-  database: { kind },
-  wake,
-  plugins,
-  createWorker,
-}: Pick<Drivers, "database"> &
-  Pick<Services, "plugins"> & { wake: Wake; createWorker(): QueueWorker }): Services["work"] {
-  return async (signal, deliveriesAborted) => {
-    if (!isSource(wake)) return;
-    // Where wakes are pushed, an idle worker rarely asks a server.
-    const isRare = kind === "remote" && wake.sweepMs > SWEEP_MS;
-    await Promise.all([
-      createWorker().run(wake, { signal, deliveriesAborted }),
-      plugins.work.run(signal, { isRare }),
-    ]);
-  };
-}
-
-function isSource(wake: Wake & Partial<WakeSource>): wake is Wake & WakeSource {
-  return wake.listen !== undefined;
 }

@@ -18,7 +18,7 @@ const WANTED = [
   /^dist\/module\/(access|async|cli|contracts|domain|http|mail|message|oauth|plugin|secrets|smime|smtp|storage|telemetry|testing|transport|wake|wire)\/[\w/-]+\.(js|d\.ts)$/,
   /^dist\/page\/(_headers|ui\/index\.html|ui\/[\w-]+\.(js|css))$/,
   /^dist\/plugins\/[\w/-]+\.(js|d\.ts)$/,
-  /^dist\/module\/(app|config|driver|errors|index|plugin|sealpost|services|version)\.(js|d\.ts)$/,
+  /^dist\/module\/(app|config|driver|errors|index|plugin|sealpost|services|version|work)\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/(configured-admin|default-plugins|invalid-setting|log-text|options|platform)\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/node-22\.(js|d\.ts)$/,
   /^dist\/module\/runtime\/local\/[\w-]+\.(js|d\.ts)$/,

@@ -11,6 +11,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["sealpost"],
   ["app"],
   ["services"],
+  ["work"],
   ["config"],
   ["http"],
   ["plugin"],

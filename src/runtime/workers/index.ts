@@ -1,8 +1,8 @@
 import type { JointTransport } from "../../contracts/transport.ts";
 import type { Receipt } from "../../domain/delivery.ts";
-import type { InvocationDrains } from "../../services.ts";
 import { openRemoteDatabase } from "../../storage/remote/connect.ts";
 import type { QueueProducer } from "../../wake/cloudflare.ts";
+import type { InvocationDrains } from "../../work.ts";
 import { type DriversOptions, settingsOf } from "../options.ts";
 import { parseBindings } from "./bindings.ts";
 import { createWorkerDrivers, type WorkerDrivers } from "./drivers.ts";

@@ -2,7 +2,6 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Config } from "../../config.ts";
 import type { Delivery, JointTransport, Transport } from "../../contracts/transport.ts";
 import { noConnection, notAttempted, type Receipt } from "../../domain/delivery.ts";
-import type { Drain } from "../../services.ts";
 import { createTransportByProtocol, sendsJointly } from "../../transport/by-protocol.ts";
 import type { ConnectByNameOptions } from "../../transport/connect-by-name.ts";
 import type { ApiDeps } from "../../transport/mail-api/run.ts";
@@ -11,6 +10,7 @@ import {
   type SmtpTransportOptions,
   totalTimeoutMs,
 } from "../../transport/smtp/index.ts";
+import type { Drain } from "../../work.ts";
 import { type DeliveryObjects, deliverInObjects } from "./deliver-in-object.ts";
 
 /** Bound of one delivery. */

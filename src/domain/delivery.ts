@@ -188,7 +188,7 @@ export type Failure = {
   readonly oauth?: OAuthReport;
   /** The server's report about a rejected access token (RFC 7628 3.2.2), without secrets. */
   readonly challenge?: Readonly<Record<string, string>>;
-  /** The delay that an HTTP endpoint asked for before the next attempt, in milliseconds. */
+  /** The delay before the next attempt that the server asked for, in milliseconds. If absent, the reply may name one. */
   readonly retryAfterMs?: number;
   /** Whether the delivery ended while it waited for a connection of this process, which says nothing about the server. */
   readonly wasWaiting?: true;

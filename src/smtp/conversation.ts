@@ -12,6 +12,7 @@ import { rejection } from "./failures.ts";
 import { Opening, type OpeningOptions } from "./opening.ts";
 import { Pipeline, type Turn, type Wait } from "./pipeline.ts";
 import { presentReply, type RawReply, ReplyReader } from "./replies.ts";
+import { serverDelayMs } from "./server-delay.ts";
 import {
   type Afterwards,
   createSession,
@@ -260,11 +261,16 @@ export class Conversation {
     return presentReply(raw, this.#options.redact);
   }
 
-  /** Words that name the reason may also be those of a username or password, so the whole text chooses the code. */
+  /** The words of a reason or a delay may be those of a username or password as well, so the whole text is read. */
   #rejection(phase: Phase, raw: RawReply): Failure {
     const context = { isTls: this.#session.isTls, hasLogin: this.#options.login !== null };
     const whole = presentReply(raw, (text) => text);
-    return { ...rejection(phase, whole, context), reply: this.#present(raw) };
+    const delayMs = serverDelayMs(whole);
+    return {
+      ...rejection(phase, whole, context),
+      reply: this.#present(raw),
+      ...(delayMs !== null && { retryAfterMs: delayMs }),
+    };
   }
 
   #onDue(step: Step, raw: RawReply, task: Task): void {

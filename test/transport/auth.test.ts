@@ -144,6 +144,16 @@ describe("no part of a password that a server repeats reaches the receipt", () =
   }
 });
 
+test("a delay is read from a reply whose text is withheld because it has a short username", async () => {
+  const later = mis.reply("450 4.7.1 User app: 100 messages in 1 hour, try again in 10 minutes");
+  await using server = await startSmtpServer({ users: { app: "a password" }, script: { rcpt: later } });
+  await using transport = makeTransport();
+  const target = serverAt(server.port, { username: "app", password: new Secret("a password") });
+  expect(await sendTo(transport, target)).toMatchObject({
+    failure: { reply: { code: 450, text: "[secret]" }, retryAfterMs: 600_000 },
+  });
+});
+
 describe("a rejection that has the words of a username or password", () => {
   test.each([
     [

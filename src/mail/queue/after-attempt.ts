@@ -1,5 +1,6 @@
 import { type Failure, isBefore, type Receipt, type SmtpReply } from "../../domain/delivery.ts";
 import type { FinalState, MailAttempt, OnUnknown, RecipientProgress } from "../../domain/queued-mail.ts";
+import { serverDelayMs } from "../../smtp/server-delay.ts";
 import {
   backoffAfterDelayMs,
   backoffMs,
@@ -8,7 +9,6 @@ import {
   nextAttemptAt,
   PROBE_INTERVAL_MS,
 } from "./backoff.ts";
-import { serverDelayMs } from "./server-delay.ts";
 
 /** The inputs of the decision in addition to the receipt. Times are in milliseconds since the epoch. */
 export interface AttemptContext extends Lifetime {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { SmtpReply } from "../../../src/domain/delivery.ts";
-import { serverDelayMs } from "../../../src/mail/queue/server-delay.ts";
+import type { SmtpReply } from "../../src/domain/delivery.ts";
+import { serverDelayMs } from "../../src/smtp/server-delay.ts";
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;

@@ -1,4 +1,4 @@
-import type { SmtpReply } from "../../domain/delivery.ts";
+import type { SmtpReply } from "../domain/delivery.ts";
 
 interface Unit {
   /** An alternation of a regular expression. */

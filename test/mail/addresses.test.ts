@@ -90,7 +90,8 @@ describe("recipients of copies", () => {
     expect(recipients.toSorted()).toEqual(["ann@example.net", "bcc@example.net", "cc@example.net"]);
     for (const text of app.texts()) {
       expect(text).toContain("\r\nTo: ann@example.net\r\nCc: cc@example.net\r\n");
-      expect(text).not.toMatch(/bcc/i);
+      // One in a hundred random identifiers has these letters.
+      expect(text.replace(/^Message-ID: <[^@]+@/im, "")).not.toMatch(/bcc/i);
     }
   });
 

@@ -96,8 +96,8 @@ export class PoolGroup {
   #closing = 0;
   /** Whether a timer watches for old promises. */
   #isWatched = false;
-  /** The number of connections that the server turned out to allow, and how long that is assumed. */
-  #limit: { readonly connections: number; readonly untilMs: number } | null = null;
+  /** The number of connections that the server turned out to allow, until a timer ends it. */
+  #limit: { readonly connections: number } | null = null;
 
   constructor(deps: PoolGroupDeps) {
     this.#deps = deps;
@@ -165,9 +165,7 @@ export class PoolGroup {
 
   /** The number of slots that the server is assumed to allow. It still counts the connections that are being closed. */
   get #serverLimit(): number {
-    const limit = this.#limit;
-    const isKnown = limit !== null && limit.untilMs > this.#deps.clock.nowMs();
-    return isKnown ? limit.connections - this.#closing : Number.POSITIVE_INFINITY;
+    return this.#limit === null ? Number.POSITIVE_INFINITY : this.#limit.connections - this.#closing;
   }
 
   async #take(options: AcquireOptions): Promise<PoolSlot> {
@@ -225,8 +223,7 @@ export class PoolGroup {
         return nextWaiter.message();
       },
       yield: (connection) => {
-        this.#limit = { connections: Math.max(1, others()), untilMs: clock.nowMs() + LIMIT_MS };
-        clock.after(LIMIT_MS, () => this.#serveWaiting());
+        this.#assumeLimit(Math.max(1, others()));
         void this.#deps.retire(connection);
         release(null);
       },
@@ -237,6 +234,17 @@ export class PoolGroup {
       },
       release,
     };
+  }
+
+  #assumeLimit(connections: number): void {
+    const limit = { connections };
+    this.#limit = limit;
+    // The timer ends it, not the clock: one that fires a fraction of a millisecond early would serve no one.
+    this.#deps.clock.after(LIMIT_MS, () => {
+      if (this.#limit !== limit) return;
+      this.#limit = null;
+      this.#serveWaiting();
+    });
   }
 
   #release(connection: SmtpConnection | null, memory: ServerMemory, nextWaiter: Waiter | null): void {

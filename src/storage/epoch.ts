@@ -71,6 +71,8 @@ export class Epoch {
   readonly #scopes = new AsyncLocalStorage<Scope>();
   /** Holds values, never promises: on Workers a promise belongs to the request that created it. */
   readonly #kept = new Map<string, { readonly n: number; readonly rows: readonly unknown[] }>();
+  /** Names of the tables of which {@link row} has read a row alone. */
+  readonly #readAlone = new Set<string>();
   /** The latest counters and their text. Most reads return the same. */
   #parsed: { readonly text: string; readonly counters: Counters } | null = null;
   /** The counters of a file, and the change mark before they were read. */
@@ -141,8 +143,8 @@ export class Epoch {
   }
 
   /**
-   * Returns one row of a table, as {@link rows} has it. It is read alone as long as no use has needed all rows, so that
-   * the first response of a start does not wait for them.
+   * Returns one row of a table, as {@link rows} has it. The first one is read alone, so that the first response of a start
+   * does not wait for the others.
    * @param select selects the row.
    */
   async row<Row>(
@@ -150,7 +152,9 @@ export class Epoch {
     isWanted: (row: Row) => boolean,
     select: BoundStatement<SelectStatement<Row>>,
   ): Promise<Row | undefined> {
-    if (this.#kept.has(table.name)) return (await this.rows(table)).find(isWanted);
+    if (this.#kept.has(table.name) || this.#readAlone.has(table.name))
+      return (await this.rows(table)).find(isWanted);
+    this.#readAlone.add(table.name);
     const [counted, [row]] = await this.#inner.read.batch([selectCounters(), select]);
     const scope = this.#current();
     if (scope !== null) await this.#confirm(scope, this.#countersOf(counted));

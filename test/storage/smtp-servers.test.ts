@@ -98,7 +98,7 @@ describe("find()", () => {
     });
   });
 
-  test("reads one definition as long as nothing has needed all", async () => {
+  test("reads the first definition alone, and keeps all with the second", async () => {
     const { reader, ...connections } = connectLimited({ randomBytes });
     const rows: number[] = [];
     const run: typeof reader.run = (operation, options) =>
@@ -123,8 +123,10 @@ describe("find()", () => {
       await servers.find("b");
     });
     expect(rows).toEqual([1]);
-    await epoch.run(servers.list);
-    await epoch.run(() => servers.find("c"));
+    expect((await epoch.run(() => servers.find("c")))?.id).toBe("c");
+    expect(rows).toEqual([1, 3]);
+    expect((await epoch.run(() => servers.find("a")))?.id).toBe("a");
+    expect(await epoch.run(servers.list)).toHaveLength(3);
     expect(rows).toEqual([1, 3]);
   });
 });

@@ -222,7 +222,7 @@ export function recordMigration({ name, hash }: Pick<Step, "name" | "hash">, at:
   return sql`INSERT INTO migration (name, hash, applied_at) VALUES (${name}, ${hash}, ${at.getTime()})`;
 }
 
-/** Returns the database's own message, which Drizzle wraps in one with the statement. */
+/** Returns the database's own message: that of the innermost cause. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? reasonOf(error.cause) : error.message;

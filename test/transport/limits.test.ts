@@ -129,15 +129,86 @@ for (const connectionsAt of ["greeting", "auth"] as const) {
       });
     }
 
-    test("it is closed for a check", async () => {
+    test("it stays open for a check", async () => {
       await using subject = await createIdleSubject();
-      const { transport, target } = subject;
+      const { server, transport, target } = subject;
       const delivery = { server: target, poolKey: null, from: "a@example.org", recipient: "", bytes: BYTES };
       const receipt = await transport.send(delivery, { signal: never, until: "sender" });
-      expect(receipt).toMatchObject({ successful: true, reached: "sender" });
+      expect(receipt).toMatchObject({ failure: { phase: connectionsAt, code: "rate_limited" } });
+      expect([server.connections.length, server.connections[0]?.isClosed]).toEqual([2, false]);
+    });
+
+    test("the receipt of the message that it is closed for has each address once", async () => {
+      await using subject = await createIdleSubject();
+      const { transport, target } = subject;
+      const { seen } = await sendTo(transport, target, { poolKey: "other" });
+      expect(seen.addresses).toHaveLength(1);
     });
   });
 }
+
+/** Keeps a connection of the key "key" idle, and sends a message of another key, whose connections have this script. */
+async function sendBesideIdle(script: mis.Script) {
+  await using server = await startSmtpServer({
+    users: USERS,
+    script: (index) => (index === 0 ? {} : script),
+  });
+  await using transport = makeTransport();
+  const target = serverAt(server.port, { ...LOGIN, timeoutMs: TIMEOUT_MS });
+  expect((await sendTo(transport, target)).successful).toBe(true);
+  const receipt = await sendTo(transport, target, { poolKey: "other" });
+  return {
+    receipt,
+    connections: server.connections.length,
+    isIdle: server.connections[0]?.isClosed === false,
+  };
+}
+
+describe("an idle connection of another definition", () => {
+  for (const [step, reply] of [
+    ["auth", "421 4.7.0 Too many authentication failures"],
+    ["auth", "421 4.3.2 Try again later"],
+    ["auth", "454 4.7.0 Too many connections"],
+    ["ehlo", "450 4.7.1 Helo command rejected: Host not found"],
+    ["greeting", "421 4.7.0 Try again later"],
+    ["greeting", "421 mail.test: your IP is blocked"],
+    ["greeting", "421 Too many failed logins"],
+    ["greeting", "451 4.3.0 Try again later"],
+  ] as const) {
+    test(`stays open if the server replies ${reply} at ${step}`, async () => {
+      const { receipt, connections, isIdle } = await sendBesideIdle({ [step]: mis.replyAndClose(reply) });
+      expect(receipt).toMatchObject({ successful: false, failure: { phase: step } });
+      expect([connections, isIdle]).toEqual([2, true]);
+    });
+  }
+
+  for (const [step, reply] of [
+    ["auth", "432 4.3.2 Concurrent connections limit exceeded"],
+    ["greeting", "421 mail.test Service not available"],
+    ["greeting", "421 4.7.0 mail.test Error: too many connections from 192.0.2.1"],
+  ] as const) {
+    test(`is closed if the server replies ${reply} at ${step}`, async () => {
+      const { connections, isIdle } = await sendBesideIdle({ [step]: mis.replyAndClose(reply) });
+      expect([connections, isIdle]).toEqual([3, false]);
+    });
+  }
+});
+
+test("a message that is canceled does not wait for the reply to the QUIT of an idle connection", async () => {
+  await using server = await startSmtpServer({
+    limits: { maxConnections: 1 },
+    script: { quit: mis.delay(500) },
+  });
+  await using transport = makeTransport();
+  const target = serverAt(server.port, { timeoutMs: TIMEOUT_MS });
+  expect((await sendTo(transport, target)).successful).toBe(true);
+  const cancel = new AbortController();
+  const sending = sendTo(transport, target, { poolKey: "other", signal: cancel.signal });
+  while (server.connections[0]?.commands.at(-1) !== "QUIT") await Bun.sleep(1);
+  cancel.abort(new Error("Canceled"));
+  await expect(sending).rejects.toThrow("Canceled");
+  expect(server.connections[0]?.isClosed).toBe(false);
+});
 
 test("an idle connection to another server stays open", async () => {
   await using server = await startSmtpServer({ script: { greeting: mis.replyAndClose("421 4.3.2 Full") } });

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { orAborted } from "../../async/abort.ts";
 import type { Connect, Delivery, SendOptions } from "../../contracts/transport.ts";
 import {
   type Checkpoint,
@@ -13,6 +14,7 @@ import {
 } from "../../domain/delivery.ts";
 import type { Secret } from "../../domain/secret.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
+import { knownHint } from "../../smtp/provider-replies.ts";
 import type { Result } from "../../smtp/task.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
 import { getAccessToken } from "../access-token.ts";
@@ -46,6 +48,10 @@ const DROPPED_REPLIES: readonly number[] = [500, 501, 502, 503];
 const MANY_MESSAGES = 100;
 /** Replies to a surplus connection: 421 (RFC 5321 3.8), and 432, which Microsoft 365 sends at AUTH. */
 const LIMIT_REPLIES: readonly number[] = [421, 432];
+/** RFC 3463 X.7.x: the server's policy. */
+const POLICY = /^\d\.7\./;
+/** Words for reasons of 421 other than the number of connections. */
+const OTHER_REASONS = /\b(auth|log-?in|password|block|black|bann|denied|reputation|spam|abus)/i;
 const OPENING_PHASES: readonly Phase[] = ["greeting", "ehlo", "starttls", "auth"];
 
 type Opened = { readonly failure: null; readonly connection: SmtpConnection } | { readonly failure: Failure };
@@ -185,11 +191,11 @@ export class DeliveryRun {
   }
 
   /**
-   * Restarts the timer for another connection, once the previous one is closed.
+   * Restarts the timer for another connection, once the previous one is closed or the timer stops.
    * @returns `false` if the delivery has timed out. @throws the caller's reason if the timer stopped for it.
    */
   async #restart(closed: Promise<void>): Promise<boolean> {
-    await closed;
+    await orAborted(closed, this.#timer.toSignal());
     const { stopped } = this.#timer;
     if (stopped === null) this.#timer.restart();
     else if (!(stopped.reason instanceof DeliveryTimeout)) throw stopped.reason;
@@ -241,8 +247,8 @@ export class DeliveryRun {
   }
 
   /**
-   * Opens a connection. If the server takes no more, another key may have them:
-   * closes one that is idle, and tries once more.
+   * Opens a connection. If the server takes no more, another key may have them: for a message, closes one that is idle, and
+   * tries once more.
    */
   async #open(slot: PoolSlot, until?: Checkpoint): Promise<Opened> {
     const { server } = this.#delivery;
@@ -252,10 +258,12 @@ export class DeliveryRun {
     if (token?.successful === false) return { failure: token.failure };
     const accessToken = token?.accessToken ?? null;
     const opened = await this.#openOnce(slot, accessToken, until);
-    if (opened.failure === null || slot.hasOthers || !isServerLimit(failed(opened.failure))) return opened;
-    const hasRoom = await this.#deps.pool.closeIdleTo(this.#memory);
-    const mayRestart = hasRoom && (await this.#restart(Promise.resolve()));
-    return mayRestart ? this.#openOnce(slot, accessToken, until) : opened;
+    const isCheck = until !== undefined;
+    if (opened.failure === null || isCheck || slot.hasOthers || !isConnectionLimit(opened.failure))
+      return opened;
+    const closed = this.#deps.pool.closeIdleTo(this.#memory);
+    const mayRestart = closed !== null && (await this.#restart(closed));
+    return mayRestart ? this.#openOnce(slot, accessToken) : opened;
   }
 
   /**
@@ -265,6 +273,7 @@ export class DeliveryRun {
   async #openOnce(slot: PoolSlot, accessToken: Secret | null, until?: Checkpoint): Promise<Opened> {
     const { server } = this.#delivery;
     const skip = new Set<string>();
+    this.#addresses = null;
     let furthest: AddressFailure | null = null;
     for (;;) {
       const [tls, seen] = [this.tls, this.seen];
@@ -350,6 +359,18 @@ function isServerLimit(result: Result): boolean {
   // Other rejections of MAIL may concern the sender, or the number of messages.
   if (phase === "sender") return reply !== null && LIMIT_REPLIES.includes(reply.code);
   return OPENING_PHASES.includes(phase) && code === "rate_limited";
+}
+
+/**
+ * Whether the reply may mean that another connection has to be closed first. After AUTH, only 432 does: servers count the
+ * logins that fail. Known words decide before the enhanced code, because Postfix sends 4.7.0 for too many connections.
+ */
+function isConnectionLimit({ phase, code, reply }: Failure): boolean {
+  if (reply === null || code !== "rate_limited" || !LIMIT_REPLIES.includes(reply.code)) return false;
+  if (phase === "auth" && reply.code === 421) return false;
+  const hint = knownHint(phase, code, reply, null);
+  if (hint !== null) return hint.remedy?.parameter === "max_connections";
+  return !POLICY.test(reply.enhanced ?? "") && !OTHER_REASONS.test(reply.text);
 }
 
 /** Whether an address that connected does not serve now: its greeting is 421 or missing, or its TLS handshake does not end. */

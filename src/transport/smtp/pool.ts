@@ -75,15 +75,13 @@ export class Pool implements AsyncDisposable {
     return memory;
   }
 
-  /** Closes an idle connection to a server, of any key. Resolves to `false` if none is idle. */
-  async closeIdleTo(memory: ServerMemory): Promise<boolean> {
+  /** Closes an idle connection to a server, of any key. @returns `null` if none is idle. */
+  closeIdleTo(memory: ServerMemory): Promise<void> | null {
     for (const group of this.#groups.values()) {
       const closed = group.closeIdleTo(memory);
-      if (closed === null) continue;
-      await closed;
-      return true;
+      if (closed !== null) return closed;
     }
-    return false;
+    return null;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

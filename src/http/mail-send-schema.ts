@@ -83,9 +83,15 @@ export const mailSendParams = v.object({
   subject: v.optional(v.string("expected a text"), ""),
   text: described(v.optional(v.string("expected a text")), "`text` or `html` is required"),
   html: described(v.optional(v.string("expected a text")), "A document or a fragment"),
+  // A default of the schema would be in the body that an Idempotency-Key is bound to, also of callers that send none.
   language: described(
-    v.optional(v.string("expected a language tag such as en"), "en"),
-    "Of the document around a fragment, as a BCP 47 tag",
+    v.optional(
+      v.pipe(
+        v.string("expected a language tag such as en"),
+        v.transform((text) => (text === "" ? undefined : text)),
+      ),
+    ),
+    "Of the document around a fragment, as a BCP 47 tag. Default: `en`",
   ),
   attachments: described(
     v.optional(v.array(attachment, "expected a list")),

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { mailSendParams } from "../../src/http/mail-send-schema.ts";
+import { validate } from "../../src/wire/validate.ts";
 import { ADMIN, type TestInstance, testInstance } from "../fixtures/instance.ts";
 import { SENDER, sender } from "../fixtures/smime/authority.ts";
 import { drain, failing, page, save } from "./mail-support.ts";
@@ -64,6 +66,14 @@ describe("POST /mail/", () => {
     expect((await send(instance, { html, language: 'de"' })).error).toMatchObject({
       message: "ERR905: Invalid parameter: language: expected a language tag such as en",
     });
+  });
+
+  test("a body without a language has none for its Idempotency-Key", () => {
+    const parsed = (given: object) =>
+      validate(mailSendParams, new Map<string, unknown>(Object.entries(given)));
+    const body = { to: TO, html: "<p>Hello</p>" };
+    expect(Object.keys(parsed(body))).not.toContain("language");
+    expect(JSON.stringify(parsed({ ...body, language: "" }))).toBe(JSON.stringify(parsed(body)));
   });
 
   test("takes a form, and sends through the definition default", async () => {

@@ -157,8 +157,13 @@ function retried(mail: QueuedMail, now: Date): MailChange {
 /** A message that was held for long gets as much time as a new one. */
 function dueNow(mail: QueuedMail, now: Date): MailChange {
   const dueAt = now.getTime();
-  const due = mail.recipients.map((one) => (isPending(one) ? { ...one, dueAt } : one));
-  const until = mail.giveUpAt > now ? mail.giveUpAt : giveUpAt(now, mail.expiresAt);
+  const isOver = mail.giveUpAt <= now;
+  const due = mail.recipients.map((one) => {
+    if (!isPending(one)) return one;
+    const startsNow = isOver || (one.startsAt ?? 0) > dueAt;
+    return { ...one, dueAt, ...(startsNow ? { startsAt: dueAt } : {}) };
+  });
+  const until = isOver ? giveUpAt(now, mail.expiresAt) : mail.giveUpAt;
   return { state: stateOf(due), recipients: due, dueAt, giveUpAt: until, contentUntil: null };
 }
 

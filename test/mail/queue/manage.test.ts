@@ -33,6 +33,23 @@ describe("retry()", () => {
     expect(row).toMatchObject({ success: 1, identifier: "a", recipient: TO.address, info: id });
   });
 
+  test("starts the time of a message for a later time, or whose time is over, again", async () => {
+    await using instance = await queueInstance();
+    const { mailQueue } = instance.services;
+    await instance.save();
+    const now = () => instance.clock.now.getTime();
+    const over = await instance.queue();
+    await mailQueue.hold(ACTOR);
+    instance.clock.advance(2 * DAY_SECONDS);
+    const later = await instance.queue({ sendAt: new Date(now() + HOUR_SECONDS * 1_000) });
+    const soon = await instance.queue();
+    for (const id of [over, later, soon]) await mailQueue.retry(id, ACTOR);
+    const startsAt = now();
+    expect((await instance.mail(over)).recipients).toMatchObject([{ startsAt }]);
+    expect((await instance.mail(later)).recipients).toMatchObject([{ startsAt }]);
+    expect((await instance.mail(soon)).recipients[0]).not.toHaveProperty("startsAt");
+  });
+
   test("finds the row for any reply of the server", async () => {
     await using instance = await queueInstance();
     await instance.save();

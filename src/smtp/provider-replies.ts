@@ -84,10 +84,12 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   },
   // RFC 5248 and IANA's registry, X.7.13: the account is disabled, so no other password helps.
   { ...AUTH, enhanced: /^7\.13$/, code: "auth_rejected", hint: "account_suspended" },
+  // A disabled mechanism and a blocked IP address are another matter, also if the reply names users or an account.
   {
     ...AUTH,
+    codes: [454, 525, 535, 550],
     words:
-      /\b(account|mailbox|user)( [^\s:;,]+){0,5} (is |been )?(disabled|suspended|deactivated|blocked|locked)\b/i,
+      /(?<!\bfor (\w+ ){0,2})\b(account|mailbox|user)( (?!(ip|address|auth\w*|log-?in|plain|mechanism)\b)[^\s:;,]+){0,5} (is |been )?(disabled|suspended|deactivated|blocked|locked)\b/i,
     code: "auth_rejected",
     hint: "account_suspended",
   },

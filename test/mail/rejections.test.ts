@@ -13,6 +13,7 @@ import {
   LOGIN_WORDS,
   OUT_OF_STEP,
   RECIPIENT_WORDS,
+  REJECTED_LOGINS,
   RELAY_REPLIES,
   SENDER_WORDS,
   SYSTEM,
@@ -165,6 +166,14 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
         "454 4.7.0 Account locked, try again later",
       ],
     ),
+  },
+  "the login is rejected, not the account": {
+    ...{ code: "auth_rejected", remedy: "password", fault: "server", username: "u", security: "implicit" },
+    rows: at(["auth"], REJECTED_LOGINS),
+  },
+  "the server accepts other mechanisms": {
+    ...{ code: "auth_not_offered", fault: "server", username: "u", security: "implicit" },
+    rows: [["auth", "534 5.7.9 Basic authentication for mailbox users has been disabled, use OAuth"]],
   },
   "the account may not log in by this mechanism any longer": {
     ...{ code: "auth_rejected", remedy: "auth_mechanism", fault: "server", username: "u" },

@@ -51,8 +51,11 @@ test("a start without the keys of the database names the missing key and changes
   await saveMany(await sealpost.logIn(), 2);
   await sealpost.stop();
   const path = join(folder.path, "data", "sealpost.db");
-  const rows = ["SELECT * FROM smtp_server", "SELECT * FROM instance ORDER BY name"];
-  const before = await Promise.all(rows.map((statement) => outside(path, statement)));
+  const stored = async () => [
+    await outside(path, "SELECT * FROM smtp_server"),
+    await outside(path, "SELECT * FROM instance ORDER BY name"),
+  ];
+  const before = await stored();
 
   const missing = await refusal(folder.path, { SEALPOST_KEYS: NEW });
   expect(missing).toContain('SEALPOST_KEYS: this database is encrypted with key "old"');
@@ -60,7 +63,7 @@ test("a start without the keys of the database names the missing key and changes
   const bytes = NEW.split(":")[1] ?? "";
   expect(await refusal(folder.path, { SEALPOST_KEYS: `old:${bytes}` })).toContain("SEALPOST_KEYS");
   expect(await refusal(folder.path, {})).toContain("SEALPOST_KEYS");
-  expect(await Promise.all(rows.map((statement) => outside(path, statement)))).toEqual(before);
+  expect(await stored()).toEqual(before);
 
   await using again = await start(folder.path, OLD);
   await requireAll(await again.logIn(), 2);

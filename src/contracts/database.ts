@@ -33,6 +33,8 @@ export type DatabaseKind = "local" | "remote";
 export interface CommitOptions {
   /** Whether it runs before the commits that wait in this process. For changes that other processes need soon, such as a lease. */
   readonly isUrgent?: boolean;
+  /** Whether it may take longer, if the process can do other work meanwhile. For a commit of hundreds of rows. */
+  readonly isBackground?: boolean;
 }
 
 /**

@@ -11,6 +11,8 @@ export interface Connections {
   readonly kind: DatabaseKind;
   readonly reader: Connection;
   readonly writer: Connection;
+  /** Writes while the event loop does other work. Absent if every commit of {@link writer} does. */
+  readonly background?: Connection;
   readonly groupCommit: GroupCommitOptions;
 }
 
@@ -22,25 +24,27 @@ export class LibsqlDatabase implements Database {
   readonly prepare = prepareStatement;
   /** Like `write`, but before waiting commits. */
   readonly #urgent: LibSQLDatabase;
+  readonly #background: LibSQLDatabase;
   readonly #connections: Connections;
   readonly #groupCommit: GroupCommit;
 
   constructor(connections: Connections) {
-    const { kind, reader, writer, groupCommit } = connections;
+    const { kind, reader } = connections;
     this.kind = kind;
     this.#connections = connections;
-    this.#groupCommit = createGroupCommit(writer, groupCommit);
+    this.#groupCommit = createGroupCommit(connections);
     this.read = drizzleOver((statements) => reader.run((client) => execute(client, statements, "read")));
-    this.write = this.#writing({ isUrgent: false });
+    this.write = this.#writing({});
     this.#urgent = this.#writing({ isUrgent: true });
+    this.#background = this.#writing({ isBackground: true });
   }
 
   changeMark = (): string | null => this.#connections.reader.changeMark?.() ?? null;
 
   busyCount = (): number => {
-    const { reader, writer } = this.#connections;
-    const connections = reader === writer ? [reader] : [reader, writer];
-    return connections.reduce((sum, connection) => sum + (connection.busyCount?.() ?? 0), 0);
+    const { reader, writer, background } = this.#connections;
+    const connections = new Set([reader, writer, background ?? writer]);
+    return [...connections].reduce((sum, connection) => sum + (connection.busyCount?.() ?? 0), 0);
   };
 
   commit<const T extends readonly Statement[]>(
@@ -49,11 +53,12 @@ export class LibsqlDatabase implements Database {
   ): Promise<BatchResponse<T>>;
   async commit(
     statements: readonly Statement[],
-    { isUrgent = false }: CommitOptions = {},
+    { isUrgent = false, isBackground = false }: CommitOptions = {},
   ): Promise<readonly unknown[]> {
     const [first, ...rest] = statements;
     if (first === undefined) return [];
-    return (isUrgent ? this.#urgent : this.write).batch([first, ...rest]);
+    const write = isUrgent ? this.#urgent : isBackground ? this.#background : this.write;
+    return write.batch([first, ...rest]);
   }
 
   async append(...statements: readonly Statement[]): Promise<void> {
@@ -64,13 +69,14 @@ export class LibsqlDatabase implements Database {
     await this.#groupCommit.drain();
     // Close the writer last: an open reader would keep it from moving the log into the file.
     await this.#connections.reader.close();
+    await this.#connections.background?.close();
     await this.#connections.writer.close();
   }
 
-  #writing(options: Required<CommitOptions>): LibSQLDatabase {
+  #writing({ isBackground = false, ...options }: CommitOptions): LibSQLDatabase {
     return drizzleOver((statements) => {
       assertOwnChanges(statements);
-      return this.#groupCommit.run(statements, options);
+      return this.#groupCommit.run({ statements, isBackground }, options);
     });
   }
 }
@@ -82,7 +88,10 @@ const CHANGES = /\bchanges\s*\(/i;
 const READ = /^\s*(SELECT|VALUES|PRAGMA|EXPLAIN)\b/i;
 
 /** The statements of one caller, in order, all or none. */
-type Commit = readonly InStatement[];
+interface Commit {
+  readonly statements: readonly InStatement[];
+  readonly isBackground: boolean;
+}
 type GroupCommit = Batcher<Commit, readonly ResultSet[]>;
 
 /** Bounds of the transactions that commits share. */
@@ -100,14 +109,15 @@ interface GroupCommitOptions {
  * Creates the only write path of this process. It runs one transaction at a time, shared by the commits that arrive
  * together. A failed commit does not fail the others.
  */
-function createGroupCommit(writer: Connection, options: GroupCommitOptions): GroupCommit {
-  const { maxStatements, maxWaitMs, maxTicks, polling } = options;
+function createGroupCommit({ writer, background = writer, groupCommit }: Connections): GroupCommit {
+  const { maxStatements, maxWaitMs, maxTicks, polling } = groupCommit;
   return new Batcher<Commit, readonly ResultSet[]>({
     async run(commits, deadlineMs) {
-      const statements = commits.flat();
-      const results = await writer.run((client) => execute(client, statements, "write"), { deadlineMs });
+      const statements = commits.flatMap((commit) => commit.statements);
+      const connection = commits.some(({ isBackground }) => isBackground) ? background : writer;
+      const results = await connection.run((client) => execute(client, statements, "write"), { deadlineMs });
       const ends = endsOf(commits);
-      return commits.map(({ length }, index) => {
+      return commits.map(({ statements: { length } }, index) => {
         const end = ends[index] ?? 0;
         return results.slice(end - length, end);
       });
@@ -157,13 +167,13 @@ function blameFor(error: unknown, commits: readonly Commit[]): Blame {
 /** Returns the index after the last statement of each commit. */
 function endsOf(commits: readonly Commit[]): number[] {
   let end = 0;
-  return commits.map(({ length }) => {
-    end += length;
+  return commits.map(({ statements }) => {
+    end += statements.length;
     return end;
   });
 }
 
-function sizeOf(statements: Commit): number {
+function sizeOf({ statements }: Commit): number {
   let bytes = 0;
   for (const statement of statements) {
     if (typeof statement !== "string" && Array.isArray(statement.args))

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
+import { setImmediate } from "node:timers/promises";
 import { asc, eq, sql } from "drizzle-orm";
 import type { Statement } from "../../src/contracts/database.ts";
 import { SealpostError } from "../../src/errors.ts";
 import { isConstraintError } from "../../src/storage/errors.ts";
 import { type Connection, LibsqlDatabase } from "../../src/storage/libsql-database.ts";
 import { connectFile, connectMemory } from "../../src/storage/local/connect.ts";
-import { createItems, item, randomBytes, temporaryFile } from "./fixtures/database.ts";
+import { createItems, item, outside, randomBytes, temporaryFile } from "./fixtures/database.ts";
 
 /** A database file that records the number of statements of each transaction. */
 async function counted() {
@@ -172,6 +173,55 @@ describe("commits that arrive together", () => {
     const calls = [at.database.commit([at.insert("a")]), at.database.commit([at.insert("b", 0)])];
     const [, outcome] = await Promise.allSettled(calls);
     expect(outcome).toMatchObject({ status: "rejected", reason: { code: "SQLITE_CONSTRAINT" } });
+  });
+});
+
+describe("a commit in the background", () => {
+  const COUNT = sql`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000)
+    SELECT count(*) AS counted FROM n`;
+
+  test("leaves the event loop free", async () => {
+    await using at = await counted();
+    const count = at.database.write.all<{ counted: number }>(COUNT);
+    let isDone = false;
+    const commit = at.database.commit([at.insert("a"), count], { isBackground: true }).finally(() => {
+      isDone = true;
+    });
+    let ticks = 0;
+    for (; !isDone; ticks++) await setImmediate();
+    expect((await commit)[1]).toEqual([{ counted: 500_000 }]);
+    // A commit waits for others for at most eight ticks before it starts.
+    expect(ticks).toBeGreaterThan(20);
+    expect(await at.ids()).toEqual(["a"]);
+  });
+
+  test("has results of its own, and fails alone, if it shares a transaction", async () => {
+    await using at = await counted();
+    const returning = (id: string, version?: number) => at.insert(id, version).returning({ id: item.id });
+    const results = await Promise.allSettled([
+      at.database.commit([returning("a")]),
+      at.database.commit([returning("b"), returning("c")], { isBackground: true }),
+      at.database.commit([returning("d"), returning("e", 0)], { isBackground: true }),
+      at.database.commit([returning("f")], { isUrgent: true }),
+    ]);
+    expect(results.map((result) => (result.status === "fulfilled" ? result.value.flat() : "failed"))).toEqual(
+      [[{ id: "a" }], [{ id: "b" }, { id: "c" }], "failed", [{ id: "f" }]],
+    );
+    expect(await at.ids()).toEqual(["f", "a", "b", "c"]);
+  });
+
+  test("is seen by the next commit and read, and survives the end of the instance", async () => {
+    await using at = await counted();
+    for (let index = 0; index < 20; index++)
+      await at.database.commit([at.insert(`${index}`)], { isBackground: index % 2 === 0 });
+    const ids = Array.from({ length: 20 }, (_, index) => `${index}`);
+    expect(await at.ids()).toEqual(ids);
+    const last = at.database.commit([at.insert("last")], { isBackground: true });
+    await at.database[Symbol.asyncDispose]();
+    await last;
+    expect(await outside(at.file.path, "SELECT id FROM item ORDER BY rowid")).toEqual(
+      [...ids, "last"].map((id) => ({ id })),
+    );
   });
 });
 

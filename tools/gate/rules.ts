@@ -36,7 +36,7 @@ const BUDGET_PER_WORDS = 1000;
 
 /** A library that talks to the outside is imported in one source file, so that it can be seen and replaced. */
 const ONE_FILE =
-  /^(nodemailer\/lib\/mail-composer|worker-mailer|pkijs|bullmq|ioredis|@libsql\/client(\/\w+)?|@libsql\/core\/config)$/;
+  /^(nodemailer\/lib\/mail-composer|worker-mailer|pkijs|bullmq|ioredis|@libsql\/client(\/\w+)?|@libsql\/core\/config|libsql\/promise)$/;
 
 export const RULES: readonly Rule[] = [
   {

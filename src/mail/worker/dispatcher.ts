@@ -11,7 +11,7 @@ import type { Outcomes } from "./outcomes.ts";
 import type { Probe, Probes } from "./probes.ts";
 import { ServerQueue, type Started } from "./server-queue.ts";
 
-/** Bounds the memory that leased messages take. */
+/** Bounds the memory that leased messages take, until they are sent. Their outcomes take a few milliseconds more. */
 const MAX_LEASED = 500;
 /** Each queue may lease this many even then, so that slow servers do not keep out the others. */
 const MIN_LEASED_PER_QUEUE = 5;
@@ -58,6 +58,8 @@ export class Dispatcher {
   readonly #queues = new Map<string, ServerQueue>();
   readonly #inFlight = new Set<Promise<void>>();
   #active = 0;
+  /** Number of messages whose outcome is being recorded. */
+  #recording = 0;
   #isStopped = false;
   /** `null` for a worker that runs without an end. */
   budget: DrainBudget | null = null;
@@ -89,7 +91,8 @@ export class Dispatcher {
   roomIn({ queueName, maxConnections }: QueueSummary): number {
     const queue = this.#queueOf(queueName);
     queue.connections = maxConnections;
-    const room = Math.max(MAX_LEASED - this.#leases.size, MIN_LEASED_PER_QUEUE - queue.leased);
+    const unsent = this.#leases.size - this.#recording;
+    const room = Math.max(MAX_LEASED - unsent, MIN_LEASED_PER_QUEUE - queue.leased);
     return Math.min(queue.room, room);
   }
 
@@ -200,13 +203,16 @@ export class Dispatcher {
 
   /** Claims more when half of the messages are attempted, although their outcomes are not recorded yet. */
   #makeRoom(mail: LeasedMail, queue: ServerQueue): void {
+    // The last attempts of several recipients may end in one tick.
+    if (queue.recording.has(mail)) return;
     const wantedMore = queue.wantsMore;
     queue.recording.add(mail);
+    this.#recording++;
     if (!wantedMore && queue.wantsMore) this.#callbacks.onRoom();
   }
 
   #release(mail: LeasedMail, queue: ServerQueue): void {
-    queue.recording.delete(mail);
+    if (queue.recording.delete(mail)) this.#recording--;
     if (this.#leases.delete(mail)) queue.leased--;
     if (this.budget) this.#track(this.#wakeForNext(mail));
   }

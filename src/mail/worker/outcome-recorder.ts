@@ -8,8 +8,10 @@ import type { LeaseRef, MailUpdate, OutboxRepository } from "../../storage/outbo
 
 /** Bounds the time that one group commit keeps other writers waiting. */
 const MAX_PER_COMMIT = 200;
-/** Time that an outcome waits for those of other messages when there are many, because a commit blocks the thread. */
-const GATHER_MS = 20;
+/** Time that an outcome waits for those of other messages when there are many, because each commit has costs of its own. */
+const GATHER_MS = 10;
+/** So few outcomes are recorded sooner than passed to another thread. */
+const FEW = 20;
 /** Wait after the database was unavailable. The messages stay leased meanwhile. */
 const UNAVAILABLE_MS = 1_000;
 
@@ -39,10 +41,11 @@ type Commit<T> = (items: readonly T[]) => Promise<readonly Pick<LeaseRef, "id">[
  */
 export function createOutcomeRecorder({ database, outbox, platform }: OutcomeRecorderDeps): OutcomeRecorder {
   const outcomes = batcherOf(async (updates: readonly MailUpdate[]) => {
-    const [, rows] = await database.commit([
+    const statements = [
       outbox.recordAttempts(updates),
       outbox.applyUpdates(updates, platform.now()),
-    ]);
+    ] as const;
+    const [, rows] = await database.commit(statements, { isBackground: updates.length > FEW });
     return rows;
   });
   const starts = batcherOf(async (leases: readonly LeaseRef[]) => {

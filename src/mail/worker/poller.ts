@@ -99,7 +99,10 @@ export class Poller {
     if (plans.length === 0) return [];
     const leaseEndsMs = this.#leases.endOfNewLease();
     this.#deps.recorder.joinCommit();
-    const results = await this.#deps.database.commit(plans.map(({ claim }) => claim));
+    // While messages are being sent, their connections need the event loop.
+    const isBackground = this.#leases.size > 0;
+    const claims = plans.map(({ claim }) => claim);
+    const results = await this.#deps.database.commit(claims, { isBackground });
     return plans.flatMap(({ aim }, index) =>
       (results[index] ?? []).map((row) => new LeasedMail(readMailRow(row), { aim, leaseEndsMs })),
     );

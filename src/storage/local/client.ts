@@ -10,6 +10,7 @@ import {
 } from "@libsql/client/sqlite3";
 import { expandConfig, isInMemoryConfig } from "@libsql/core/config";
 import { createRow, type Indexes, indexesOf } from "../drizzle.ts";
+import type { LocalClient } from "./connection.ts";
 
 /** Statements that one connection caches: more than Sealpost and its plugins have, at about 6 kB each. */
 const MAX_CACHED = 300;
@@ -17,10 +18,9 @@ const MAX_CACHED = 300;
 const MAX_SEEN = 1_000;
 /** Statements that may be repeated. */
 const REPEATED = /^\s*(SELECT|INSERT|UPDATE|DELETE|WITH|BEGIN|COMMIT|PRAGMA data_version)\b/i;
-const DATA_VERSION = "PRAGMA data_version";
 /** After a schema change SQLite prepares a cached statement again, but the driver has counted its columns before. */
 const STAR = /(\bSELECT|\bRETURNING|,|\.)\s*\*/i;
-
+const DATA_VERSION = "PRAGMA data_version";
 type SqliteDatabase = ReturnType<ConnectionPool["acquireSync"]>;
 type SqliteStatement = ReturnType<SqliteDatabase["prepare"]>;
 
@@ -48,7 +48,7 @@ export function pathOf(url: string): string {
  * Returns a mark that changes with each commit of another connection and with a new connection. The client must be one of
  * {@link openLocalClient} and idle.
  */
-export function changeMark(client: Client): string | null {
+export function changeMark(client: LocalClient): string | null {
   return client instanceof CachingClient ? client.changeMark() : null;
 }
 
@@ -65,7 +65,7 @@ const BEGIN: Readonly<Record<TransactionMode, string>> = {
 class CachingClient extends Sqlite3Client {
   readonly #pool: ConnectionPool;
   /** A replaced connection, such as after SQLITE_BUSY, starts without statements. */
-  readonly #statements = new WeakMap<SqliteDatabase, StatementCache>();
+  readonly #statements = new WeakMap<SqliteDatabase, Statements>();
   #connections = 0;
 
   constructor(pool: ConnectionPool, intMode: ConstructorParameters<typeof Sqlite3Client>[1]) {
@@ -83,7 +83,7 @@ class CachingClient extends Sqlite3Client {
   ): Promise<ResultSet[]> {
     return this.#use((statements) => {
       statements.run(BEGIN[mode]);
-      const results = batch.map((statement, index) => statements.run(plainStatement(statement), index));
+      const results = batch.map((statement, index) => statements.run(statement, index));
       statements.run("COMMIT");
       return results;
     });
@@ -98,10 +98,10 @@ class CachingClient extends Sqlite3Client {
   }
 
   /** Uses a connection, without waiting. Its release rolls back what is not committed. */
-  #use<T>(work: (statements: StatementCache) => T): T {
+  #use<T>(work: (statements: Statements) => T): T {
     const database = this.#pool.acquireSync();
     try {
-      const statements = this.#statements.get(database) ?? new StatementCache(database, ++this.#connections);
+      const statements = this.#statements.get(database) ?? new Statements(database, ++this.#connections);
       this.#statements.set(database, statements);
       return work(statements);
     } finally {
@@ -110,25 +110,12 @@ class CachingClient extends Sqlite3Client {
   }
 }
 
-function plainStatement(statement: InStatement | [string, InArgs?]): InStatement {
-  return Array.isArray(statement) ? { sql: statement[0], args: statement[1] ?? [] } : statement;
-}
-
-interface PreparedStatement {
-  readonly statement: SqliteStatement;
-  /** `null` if the statement returns no rows. */
-  readonly columns: readonly string[] | null;
-  readonly indexes: Indexes;
-}
-
-/** The statements of one connection. */
-class StatementCache {
+/** A connection and its prepared statements. */
+class Statements {
   /** Number of the connection. */
   readonly connection: number;
   readonly #database: SqliteDatabase;
-  /** The least recently used comes first. */
-  readonly #cached = new Map<string, PreparedStatement>();
-  readonly #seen = new Set<string>();
+  readonly #cache = new StatementCache<PreparedStatement<SqliteStatement>>();
 
   constructor(database: SqliteDatabase, connection: number) {
     this.#database = database;
@@ -136,29 +123,43 @@ class StatementCache {
   }
 
   /** @param index the position of the statement in its batch. @throws {LibsqlError} as the driver's client does. */
-  run(statement: InStatement, index: number | null = null): ResultSet {
-    const { sql, args = [] } = typeof statement === "string" ? { sql: statement } : statement;
-    if (!Array.isArray(args)) throw new TypeError("Named parameters are not supported here");
-    const values = args.map(bindable);
+  run(statement: InStatement | [string, InArgs?], index: number | null = null): ResultSet {
+    const { sql, values } = boundText(statement);
     try {
-      return resultOf(this.#prepared(sql), values);
+      const prepared = this.#cache.get(sql) ?? configured(this.#database.prepare(sql));
+      this.#cache.use(sql, prepared);
+      return prepared.columns === null
+        ? changesResult(prepared.statement.run(values))
+        : rowsResult(prepared, prepared.statement.all(values) as unknown[][]);
     } catch (error) {
       // The statement may be in the middle of its rows, and would keep a read lock.
-      this.#cached.delete(sql);
+      this.#cache.delete(sql);
       throw driverError(error, index);
     }
   }
+}
 
-  #prepared(sql: string): PreparedStatement {
-    const cached = this.#cached.get(sql);
-    const found = cached ?? prepare(this.#database, sql);
-    if (cached !== undefined || this.#seen.has(sql)) this.#keep(sql, found);
-    else if (REPEATED.test(sql) && !STAR.test(sql)) this.#mark(sql);
-    return found;
+/** The prepared statements of one connection by their text. The least recently used are forgotten. */
+export class StatementCache<T> {
+  /** The least recently used comes first. */
+  readonly #cached = new Map<string, T>();
+  readonly #seen = new Set<string>();
+
+  get(sql: string): T | undefined {
+    return this.#cached.get(sql);
   }
 
-  #keep(sql: string, statement: PreparedStatement): void {
+  /** Keeps a statement that is used, if it was used before. */
+  use(sql: string, statement: T): void {
+    if (this.#cached.delete(sql) || this.#seen.has(sql)) this.#keep(sql, statement);
+    else if (REPEATED.test(sql) && !STAR.test(sql)) this.#mark(sql);
+  }
+
+  delete(sql: string): void {
     this.#cached.delete(sql);
+  }
+
+  #keep(sql: string, statement: T): void {
     this.#cached.set(sql, statement);
     if (this.#cached.size > MAX_CACHED) this.#cached.delete(this.#cached.keys().next().value ?? "");
   }
@@ -169,29 +170,69 @@ class StatementCache {
   }
 }
 
-function prepare(database: SqliteDatabase, sql: string): PreparedStatement {
-  const statement = database.prepare(sql);
+/** The settings of a statement of SQLite's driver, which its two ways to run one share. */
+export interface ConfigurableStatement {
+  safeIntegers(isOn: boolean): unknown;
+  /** @throws for a statement that returns no rows. */
+  raw(isOn: boolean): unknown;
+  columns(): readonly { readonly name: string }[];
+}
+
+/** A statement that returns cells as an array for each row. */
+export interface PreparedStatement<S> {
+  readonly statement: S;
+  /** `null` if the statement returns no rows. */
+  readonly columns: readonly string[] | null;
+  readonly indexes: Indexes;
+}
+
+/** A statement, and the values to bind. */
+interface BoundText {
+  readonly sql: string;
+  readonly values: readonly unknown[];
+}
+
+/** Has a statement return cells as an array for each row. */
+export function configured<S extends ConfigurableStatement>(statement: S): PreparedStatement<S> {
   statement.safeIntegers(true);
   try {
     statement.raw(true);
   } catch {
-    // Rejected for a statement that returns no rows.
     return { statement, columns: null, indexes: indexesOf([]) };
   }
   const columns = statement.columns().map(({ name }) => name);
   return { statement, columns, indexes: indexesOf(columns) };
 }
 
-function resultOf({ statement, columns, indexes }: PreparedStatement, values: readonly unknown[]): ResultSet {
-  if (columns === null) {
-    const { changes, lastInsertRowid } = statement.run(values);
-    return resultSet({ rowsAffected: changes, lastInsertRowid: BigInt(lastInsertRowid) });
-  }
-  const rows = statement.all(values) as unknown[][];
+/** @throws {TypeError | RangeError} for a value that SQLite does not have. */
+export function boundText(statement: InStatement | [string, InArgs?]): BoundText {
+  const { sql, args = [] } =
+    typeof statement === "string"
+      ? { sql: statement }
+      : Array.isArray(statement)
+        ? { sql: statement[0], args: statement[1] }
+        : statement;
+  if (!Array.isArray(args)) throw new TypeError("Named parameters are not supported here");
+  return { sql, values: args.map(bindable) };
+}
+
+/** Returns the result of a statement that returns rows. */
+export function rowsResult(
+  { columns, indexes }: Omit<PreparedStatement<unknown>, "statement">,
+  rows: readonly (readonly unknown[])[],
+): ResultSet {
   return resultSet({
-    columns: [...columns],
+    columns: [...(columns ?? [])],
     rows: rows.map((cells) => createRow(indexes, cells.map(cellOf))),
   });
+}
+
+/** Returns the result of a statement that returns no rows. */
+export function changesResult(info: {
+  readonly changes: number;
+  readonly lastInsertRowid: number | bigint;
+}): ResultSet {
+  return resultSet({ rowsAffected: info.changes, lastInsertRowid: BigInt(info.lastInsertRowid) });
 }
 
 function resultSet(fields: Partial<ResultSet>): ResultSet {
@@ -220,7 +261,7 @@ function cellOf(value: unknown): unknown {
 }
 
 /** Returns the error of the driver's client for an error of SQLite; any other error as it is. */
-function driverError(error: unknown, index: number | null): unknown {
+export function driverError(error: unknown, index: number | null): unknown {
   if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return error;
   const rawCode = "rawCode" in error && typeof error.rawCode === "number" ? error.rawCode : undefined;
   // The extended code starts with the primary one.

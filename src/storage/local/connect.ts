@@ -1,7 +1,8 @@
 import type { Platform } from "../../contracts/platform.ts";
 import type { Connection, Connections } from "../libsql-database.ts";
+import { openBackgroundClient } from "./background-client.ts";
 import { changeMark, openLocalClient, pathOf } from "./client.ts";
-import { type ConnectionRole, createFileCheck, ManagedConnection } from "./connection.ts";
+import { type ConnectionRole, createFileCheck, type LocalClient, ManagedConnection } from "./connection.ts";
 
 /** Longer than any commit takes, shorter than clients wait for a response. */
 const LOCK_TIMEOUT_MS = 5_000;
@@ -31,11 +32,15 @@ interface LocalOptions {
   readonly lockTimeoutMs?: number | undefined;
 }
 
-/** Connects to a file: one connection writes, another reads. */
+/** Connects to a file: one connection writes, one writes in the background, and another reads. */
 export function connectFile(options: LocalOptions): Connections {
   const assertFile = createFileCheck(() => pathOf(options.url));
   const writer = connect(options, { ...WRITER, assertFile });
-  return connections(writer, connect(options, { ...READER, assertFile }), options);
+  const background = connect(options, { ...WRITER, closingPragmas: [], assertFile }, () =>
+    openBackgroundClient(options.url),
+  );
+  const reader = connect(options, { ...READER, assertFile });
+  return { ...connections(writer, reader, options), background };
 }
 
 /** Connects to a database in memory: one connection writes and reads. */
@@ -56,7 +61,7 @@ function connections(
 function connect(
   { url, randomBytes, lockTimeoutMs = LOCK_TIMEOUT_MS }: LocalOptions,
   role: ConnectionRole,
+  open: () => LocalClient = () => openLocalClient(url),
 ): Connection {
-  const open = () => openLocalClient(url);
   return new ManagedConnection({ ...role, open, lockTimeoutMs, randomBytes });
 }

@@ -10,6 +10,9 @@ const INITIAL_WAIT_MS = 4;
 /** Longer waits would leave a lock idle after its release. */
 const MAX_WAIT_MS = 64;
 
+/** The part of a libSQL client that a connection uses. */
+export type LocalClient = Pick<Client, "execute" | "batch" | "close"> & { reconnect(): unknown };
+
 /** The use of a connection. */
 export interface ConnectionRole {
   /** Settings of a connection. A reconnect loses them, so they run again after each. */
@@ -21,12 +24,12 @@ export interface ConnectionRole {
   /** Called before each operation of an open client. @throws {SealpostError} `database_unavailable` if the open file is no longer the database. */
   readonly assertFile?: () => void;
   /** Returns a mark that changes with each commit of another connection. The client must be idle. */
-  readonly changeMark?: (client: Client) => string | null;
+  readonly changeMark?: (client: LocalClient) => string | null;
 }
 
 interface ManagedConnectionOptions extends ConnectionRole {
   /** Opens the file; called at first use. */
-  readonly open: () => Client;
+  readonly open: () => LocalClient;
   /** Longest wait of one operation for locks, including its turn in this process. */
   readonly lockTimeoutMs: number;
   /** Spreads the waits of several processes. */
@@ -41,7 +44,7 @@ interface ManagedConnectionOptions extends ConnectionRole {
  */
 export class ManagedConnection implements Connection {
   readonly #options: ManagedConnectionOptions;
-  #client: Client | null = null;
+  #client: LocalClient | null = null;
   #isReady = false;
   #isClosed = false;
   #isRunning = false;
@@ -52,7 +55,7 @@ export class ManagedConnection implements Connection {
     this.#options = options;
   }
 
-  run<T>(operation: (client: Client) => Promise<T>, options: RunOptions = {}): Promise<T> {
+  run<T>(operation: (client: LocalClient) => Promise<T>, options: RunOptions = {}): Promise<T> {
     const { deadlineMs = performance.now() + this.#options.lockTimeoutMs } = options;
     return this.#semaphore.run(async () => {
       this.#isRunning = true;
@@ -92,7 +95,7 @@ export class ManagedConnection implements Connection {
     for (const pragma of this.#options.closingPragmas) await this.#client?.execute(pragma);
   }
 
-  async #runUntil<T>(deadlineMs: number, operation: (client: Client) => Promise<T>): Promise<T> {
+  async #runUntil<T>(deadlineMs: number, operation: (client: LocalClient) => Promise<T>): Promise<T> {
     for (let failures = 0; ; failures++) {
       // Its error must not reconnect, which would use, or create, another file.
       if (this.#client !== null) this.#options.assertFile?.();
@@ -107,7 +110,7 @@ export class ManagedConnection implements Connection {
     }
   }
 
-  async #connected(): Promise<Client> {
+  async #connected(): Promise<LocalClient> {
     if (this.#isClosed) throw closedError();
     try {
       this.#client ??= this.#options.open();

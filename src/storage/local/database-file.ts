@@ -1,9 +1,8 @@
 import { pathToFileURL } from "node:url";
-import type { Client } from "@libsql/client";
 import type { Platform } from "../../contracts/platform.ts";
 import { SELECT_TABLES } from "../migrate.ts";
 import { openLocalClient } from "./client.ts";
-import { ManagedConnection } from "./connection.ts";
+import { type LocalClient, ManagedConnection } from "./connection.ts";
 
 const LOCK_TIMEOUT_MS = 5_000;
 
@@ -44,7 +43,7 @@ export class DatabaseFile implements AsyncDisposable {
    * meanwhile.
    */
   async copyTo(path: string): Promise<void> {
-    const copy = (client: Client) => client.execute({ sql: "VACUUM INTO ?", args: [path] });
+    const copy = (client: LocalClient) => client.execute({ sql: "VACUUM INTO ?", args: [path] });
     await this.#connection.run(copy);
   }
 

@@ -1,19 +1,20 @@
 import { describe, expect, test } from "bun:test";
-import { type Client, createClient, type InStatement } from "@libsql/client/sqlite3";
+import { type Client, createClient, type InStatement, type ResultSet } from "@libsql/client/sqlite3";
+import { openBackgroundClient } from "../../../src/storage/local/background-client.ts";
 import { openLocalClient } from "../../../src/storage/local/client.ts";
 import { locked, outside, temporaryFile } from "../fixtures/database.ts";
 
 /** The live prepared statements of a connection; `busy` if one is in the middle of its rows. */
-async function statementsOf(client: ReturnType<typeof openLocalClient>) {
+async function statementsOf(client: Pick<Client, "execute">) {
   const { rows } = await client.execute(
     "SELECT sql, run, busy FROM sqlite_stmt WHERE sql NOT LIKE '%sqlite_stmt%'",
   );
   return rows.map(({ sql, run, busy }) => ({ sql: String(sql), run: Number(run), busy: Number(busy) }));
 }
 
-function opened() {
+function opened(open: (url: string) => ReturnType<typeof openBackgroundClient> = openLocalClient) {
   const file = temporaryFile();
-  const client = openLocalClient(file.url);
+  const client = open(file.url);
   const dispose = () => {
     client.close();
     file[Symbol.dispose]();
@@ -60,65 +61,6 @@ describe("openLocalClient()", () => {
     expect(first?.rows).not.toBe(second?.rows);
   });
 
-  test("sees schema changes of another process", async () => {
-    using at = opened();
-    const { client, file } = at;
-    await client.execute(CREATE);
-    const insert = () =>
-      client.execute({ sql: "INSERT INTO item (id, version) VALUES (?, ?)", args: ["a", 1] });
-    const find = async (sql = FIND) =>
-      (await client.execute({ sql, args: ["a"] })).rows.map((row): object => ({ ...row }));
-    const all = "SELECT * FROM item WHERE id = ?";
-    await insert();
-    expect([await find(), await find(all)]).toEqual(Array(2).fill([{ id: "a", version: 1 }]));
-    await outside(file.path, "ALTER TABLE item ADD COLUMN more TEXT NOT NULL DEFAULT 'new'");
-    expect([await find(), await find(all)]).toEqual([
-      [{ id: "a", version: 1 }],
-      [{ id: "a", version: 1, more: "new" }],
-    ]);
-    await outside(
-      file.path,
-      "ALTER TABLE item RENAME TO old",
-      "CREATE TABLE item (version INTEGER, id TEXT)",
-      "INSERT INTO item SELECT version + 1, id FROM old",
-      "DROP TABLE old",
-    );
-    expect([await find(), await find(all)]).toEqual(Array(2).fill([{ id: "a", version: 2 }]));
-    await insert();
-    await outside(file.path, "DROP TABLE item");
-    await expect(find()).rejects.toThrow("no such table");
-    await expect(insert()).rejects.toThrow("no such table");
-    await outside(file.path, CREATE);
-    expect(await find()).toEqual([]);
-    await insert();
-    expect(await find()).toEqual([{ id: "a", version: 1 }]);
-  });
-
-  test("a failed statement is prepared again and works", async () => {
-    using at = opened();
-    await at.client.execute(CREATE);
-    const insert = (id: string) => at.client.execute({ sql: "INSERT INTO item VALUES (?, 1)", args: [id] });
-    await insert("a");
-    await expect(insert("a")).rejects.toMatchObject({ code: "SQLITE_CONSTRAINT" });
-    expect((await insert("b")).rowsAffected).toBe(1);
-    expect(await outside(at.file.path, "SELECT id FROM item")).toEqual([{ id: "a" }, { id: "b" }]);
-  });
-
-  test("a write after a failed lock is not acknowledged and lost", async () => {
-    using at = opened();
-    await at.client.execute("PRAGMA journal_mode = WAL");
-    await at.client.execute(CREATE);
-    const insert = (id: string) =>
-      at.client.batch([{ sql: "INSERT INTO item VALUES (?, 1)", args: [id] }, "SELECT 1"], "write");
-    await insert("a");
-    await using lock = await locked(at.file.path, "IMMEDIATE");
-    await expect(insert("b")).rejects.toMatchObject({ code: "SQLITE_BUSY" });
-    await lock.release();
-    await at.client.reconnect();
-    await insert("c");
-    expect(await outside(at.file.path, "SELECT id FROM item")).toEqual([{ id: "a" }, { id: "c" }]);
-  });
-
   test("caches a bounded number of statements, the most recently used", async () => {
     using at = opened();
     const use = (number: number) => at.client.execute(`SELECT ${number} AS n`);
@@ -134,56 +76,127 @@ describe("openLocalClient()", () => {
     );
     expect(runs).toEqual([1, 1, 2, 2]);
   });
-
-  test("returns and rejects what the driver's own client does", async () => {
-    using at = opened();
-    using other = temporaryFile();
-    const plain = createClient({ url: other.url, concurrency: 1 });
-    const blob = new Uint8Array([1, 2, 255]);
-    const uses: readonly InStatement[][] = [
-      [CREATE, "CREATE TABLE mixed (a, b)"],
-      [{ sql: "INSERT INTO mixed VALUES (?, ?), (?, ?)", args: [7n, 1.5, blob, null] }],
-      [{ sql: "INSERT INTO item VALUES (?, ?)", args: ["a", true] }, "SELECT 1 AS n, 2 AS n, 3"],
-      ["SELECT a, b, typeof(a) FROM mixed", "UPDATE item SET version = 9 RETURNING id, version"],
-      [{ sql: "UPDATE item SET version = ? WHERE id = ?", args: [10n, "a"] }, "PRAGMA user_version"],
-      ["SELECT 1", { sql: "INSERT INTO item VALUES (?, 1)", args: ["a"] }],
-      ["SELECT 1", "SELECT nothing FROM item"],
-      [{ sql: "SELECT ?", args: [Number.NaN] }],
-      [{ sql: "SELECT ?", args: [2n ** 63n] }],
-      ["SELECT 9007199254740993"],
-      ["SELECT count(*) FROM item", "SELECT id, version FROM item"],
-    ];
-    // The second use is that of a cached statement, unless the first has failed.
-    for (const use of uses.flatMap((one) => [one, one]))
-      expect(await outcomeOf(at.client, use)).toEqual(await outcomeOf(plain, use));
-    plain.close();
-  });
 });
+
+for (const [name, open] of [
+  ["openLocalClient()", openLocalClient],
+  ["openBackgroundClient()", openBackgroundClient],
+] as const) {
+  describe(name, () => {
+    test("sees schema changes of another process", async () => {
+      using at = opened(open);
+      const { client, file } = at;
+      await client.execute(CREATE);
+      const insert = () =>
+        client.execute({ sql: "INSERT INTO item (id, version) VALUES (?, ?)", args: ["a", 1] });
+      const find = async (sql = FIND) =>
+        (await client.execute({ sql, args: ["a"] })).rows.map((row): object => ({ ...row }));
+      const all = "SELECT * FROM item WHERE id = ?";
+      await insert();
+      expect([await find(), await find(all)]).toEqual(Array(2).fill([{ id: "a", version: 1 }]));
+      await outside(file.path, "ALTER TABLE item ADD COLUMN more TEXT NOT NULL DEFAULT 'new'");
+      expect([await find(), await find(all)]).toEqual([
+        [{ id: "a", version: 1 }],
+        [{ id: "a", version: 1, more: "new" }],
+      ]);
+      await outside(
+        file.path,
+        "ALTER TABLE item RENAME TO old",
+        "CREATE TABLE item (version INTEGER, id TEXT)",
+        "INSERT INTO item SELECT version + 1, id FROM old",
+        "DROP TABLE old",
+      );
+      expect([await find(), await find(all)]).toEqual(Array(2).fill([{ id: "a", version: 2 }]));
+      await insert();
+      await outside(file.path, "DROP TABLE item");
+      await expect(find()).rejects.toThrow("no such table");
+      await expect(insert()).rejects.toThrow("no such table");
+      await outside(file.path, CREATE);
+      expect(await find()).toEqual([]);
+      await insert();
+      expect(await find()).toEqual([{ id: "a", version: 1 }]);
+    });
+
+    test("a failed statement is prepared again and works", async () => {
+      using at = opened(open);
+      await at.client.execute(CREATE);
+      const insert = (id: string) => at.client.execute({ sql: "INSERT INTO item VALUES (?, 1)", args: [id] });
+      await insert("a");
+      await expect(insert("a")).rejects.toMatchObject({ code: "SQLITE_CONSTRAINT" });
+      expect((await insert("b")).rowsAffected).toBe(1);
+      expect(await outside(at.file.path, "SELECT id FROM item")).toEqual([{ id: "a" }, { id: "b" }]);
+    });
+
+    test("a write after a failed lock is not acknowledged and lost", async () => {
+      using at = opened(open);
+      await at.client.execute("PRAGMA journal_mode = WAL");
+      await at.client.execute(CREATE);
+      const insert = (id: string) =>
+        at.client.batch([{ sql: "INSERT INTO item VALUES (?, 1)", args: [id] }, "SELECT 1"], "write");
+      await insert("a");
+      await using lock = await locked(at.file.path, "IMMEDIATE");
+      await expect(insert("b")).rejects.toMatchObject({ code: "SQLITE_BUSY" });
+      await lock.release();
+      await at.client.reconnect();
+      await insert("c");
+      expect(await outside(at.file.path, "SELECT id FROM item")).toEqual([{ id: "a" }, { id: "c" }]);
+    });
+
+    test("returns and rejects what the driver's own client does", async () => {
+      using at = opened(open);
+      using other = temporaryFile();
+      const plain = createClient({ url: other.url, concurrency: 1 });
+      const blob = new Uint8Array([1, 2, 255]);
+      const uses: readonly InStatement[][] = [
+        [CREATE, "CREATE TABLE mixed (a, b)"],
+        [{ sql: "INSERT INTO mixed VALUES (?, ?), (?, ?)", args: [7n, 1.5, blob, null] }],
+        [{ sql: "INSERT INTO item VALUES (?, ?)", args: ["a", true] }, "SELECT 1 AS n, 2 AS n, 3"],
+        ["SELECT a, b, typeof(a) FROM mixed", "UPDATE item SET version = 9 RETURNING id, version"],
+        [{ sql: "UPDATE item SET version = ? WHERE id = ?", args: [10n, "a"] }, "PRAGMA user_version"],
+        ["SELECT 1", { sql: "INSERT INTO item VALUES (?, 1)", args: ["a"] }],
+        ["SELECT 1", "SELECT nothing FROM item"],
+        [{ sql: "SELECT ?", args: [Number.NaN] }],
+        [{ sql: "SELECT ?", args: [2n ** 63n] }],
+        ["SELECT 9007199254740993"],
+        ["SELECT count(*) FROM item", "SELECT id, version FROM item"],
+      ];
+      // The second use is that of a cached statement, unless the first has failed.
+      for (const use of uses.flatMap((one) => [one, one]))
+        expect(await outcomeOf(at.client, use)).toEqual(await outcomeOf(plain, use));
+      plain.close();
+    });
+  });
+}
 
 /** The driver repeats the code in the errors of a batch. */
 const PREFIXES = /^(?:SQLITE_\w+: )+/;
 
 /** The results of a batch and of its last statement alone, or their errors. */
-async function outcomeOf(client: Client, statements: InStatement[]): Promise<unknown> {
+async function outcomeOf(
+  client: Pick<Client, "batch" | "execute">,
+  statements: InStatement[],
+): Promise<unknown> {
   const last = statements.at(-1) ?? "";
-  const results = [client.batch(statements, "write"), client.execute(last).then((one) => [one])];
-  return Promise.all(
-    results.map(async (result) => {
-      try {
-        return (await result).map(({ columns, rows, rowsAffected }) => {
-          const cells = rows.map((row) => [...Array.from(row), { ...row }, row.length]);
-          return { columns, cells, rowsAffected };
-        });
-      } catch (error) {
-        const { name, message, code, extendedCode, statementIndex } = error as Record<string, unknown>;
-        return {
-          name,
-          message: code ? String(message).replace(PREFIXES, "") : "",
-          code,
-          extendedCode,
-          statementIndex,
-        };
-      }
-    }),
-  );
+  const uses = [() => client.batch(statements, "write"), async () => [await client.execute(last)]];
+  const outcomes: unknown[] = [];
+  for (const use of uses) outcomes.push(await resultOf(use));
+  return outcomes;
+}
+
+async function resultOf(use: () => Promise<readonly ResultSet[]>): Promise<unknown> {
+  try {
+    return (await use()).map(({ columns, rows, rowsAffected }) => {
+      const cells = rows.map((row) => [...Array.from(row), { ...row }, row.length]);
+      return { columns, cells, rowsAffected };
+    });
+  } catch (error) {
+    const { name, message, code, extendedCode, statementIndex } = error as Record<string, unknown>;
+    return {
+      name,
+      message: code ? String(message).replace(PREFIXES, "") : "",
+      code,
+      extendedCode,
+      statementIndex,
+    };
+  }
 }

@@ -119,12 +119,14 @@ const IS_LEASED = isLeased(sql.placeholder("leases"));
 
 /** Materialized, because each use of a value of `json_each` writes it as text, which is then parsed again. */
 const GIVEN = sql`given AS MATERIALIZED (SELECT value FROM json_each(${ROWS}) AS one)`;
+/** Returns rows, because the driver's thread runs only statements that do. */
 const RECORD_ATTEMPTS = sql`
   WITH ${GIVEN}
   INSERT INTO mail_attempt (mail_id, identifier, date, result)
   SELECT mail.id, one.value ->> 'identifier', one.value ->> 'date', one.value -> 'result'
   FROM given AS one
-  JOIN mail ON mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'`;
+  JOIN mail ON mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'
+  RETURNING number`;
 const APPLY_UPDATES = sql`
   WITH ${GIVEN}
   UPDATE mail SET
@@ -179,7 +181,7 @@ export function prepareOutbox({ read, write, prepare }: Database) {
       (): RowsStatement<{ id: string }> =>
         write.update(mail).set({ started: true }).where(IS_LEASED).returning({ id: mail.id }),
     ),
-    recordAttempts: prepare(() => write.run(RECORD_ATTEMPTS)),
+    recordAttempts: prepare(() => write.all<{ readonly number: number }>(RECORD_ATTEMPTS)),
     applyUpdates: prepare(() => write.all<{ readonly id: string }>(APPLY_UPDATES)),
   };
 }

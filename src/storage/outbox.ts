@@ -71,7 +71,7 @@ export interface OutboxRepository {
   /** Extends leases. Returns the IDs of the messages that are still leased. */
   renewLeases(leases: readonly LeaseRef[], leaseEndsAt: Date, now: Date): RowsStatement<{ id: string }>;
   /** Records attempts, but none for a lost lease. Commit it before {@link applyUpdates}, which may release leases. */
-  recordAttempts(updates: readonly MailUpdate[]): WriteStatement;
+  recordAttempts(updates: readonly MailUpdate[]): RowsStatement<{ readonly number: number }>;
   /** Applies updates, but none for a lost lease. Returns the IDs of the updated messages. */
   applyUpdates(updates: readonly MailUpdate[], now: Date): RowsStatement<{ readonly id: string }>;
 }

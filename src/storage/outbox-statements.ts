@@ -172,7 +172,7 @@ export function prepareOutbox({ read, write, prepare }: Database) {
           .values(placeholdersFor(columnsOf(mailContent)))
           .onConflictDoNothing(),
     ),
-    selectQueues: prepare(() => read.all<QueueSummary>(SELECT_QUEUES)),
+    selectQueues: prepare((): RowsStatement<QueueSummary> => read.all(SELECT_QUEUES)),
     claim: claimWhere(dueMail(sql`id`)),
     claimWithinRate: claimWhere(DUE_WITHIN_RATE),
     claimForFailover: claimWhere(FAILOVER),
@@ -181,8 +181,8 @@ export function prepareOutbox({ read, write, prepare }: Database) {
       (): RowsStatement<{ id: string }> =>
         write.update(mail).set({ started: true }).where(IS_LEASED).returning({ id: mail.id }),
     ),
-    recordAttempts: prepare(() => write.all<{ readonly number: number }>(RECORD_ATTEMPTS)),
-    applyUpdates: prepare(() => write.all<{ readonly id: string }>(APPLY_UPDATES)),
+    recordAttempts: prepare((): RowsStatement<{ readonly number: number }> => write.all(RECORD_ATTEMPTS)),
+    applyUpdates: prepare((): RowsStatement<{ readonly id: string }> => write.all(APPLY_UPDATES)),
   };
 }
 

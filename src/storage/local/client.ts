@@ -186,12 +186,6 @@ export interface PreparedStatement<S> {
   readonly indexes: Indexes;
 }
 
-/** A statement, and the values to bind. */
-interface BoundText {
-  readonly sql: string;
-  readonly values: readonly unknown[];
-}
-
 /** Has a statement return cells as an array for each row. */
 export function configured<S extends ConfigurableStatement>(statement: S): PreparedStatement<S> {
   statement.safeIntegers(true);
@@ -204,8 +198,8 @@ export function configured<S extends ConfigurableStatement>(statement: S): Prepa
   return { statement, columns, indexes: indexesOf(columns) };
 }
 
-/** @throws {TypeError | RangeError} for a value that SQLite does not have. */
-export function boundText(statement: InStatement | [string, InArgs?]): BoundText {
+/** Returns a statement and its values to bind. @throws {TypeError | RangeError} for a value that SQLite does not have. */
+export function boundText(statement: InStatement | [string, InArgs?]) {
   const { sql, args = [] } =
     typeof statement === "string"
       ? { sql: statement }

@@ -24,6 +24,12 @@ const WIDER: Readonly<Record<string, string>> = {
   "@opentelemetry/sdk-trace": ">=2.12.0 <4.0.0",
 };
 
+/**
+ * The same range as that of `@libsql/client`, so that both get one copy. Of two copies of SQLite in one process, each
+ * drops the locks of the other when it closes a file.
+ */
+const SHARED = { libsql: "^0.5.28" } as const;
+
 /** The host app has a runtime, and the built admin page contains its libraries. */
 const LEFT_OUT = ["bun", "preact", "@preact/signals"];
 
@@ -40,7 +46,10 @@ export function publishedManifest(repository = process.env.GITHUB_REPOSITORY): o
     ...kept,
     ...(repository && { repository: { type: "git", url: `git+https://github.com/${repository}.git` } }),
     sideEffects: [NODE_22.replace("src/", "./dist/module/").replace(/\.ts$/, ".js")],
-    dependencies: Object.fromEntries(Object.entries(dependencies).filter(([name]) => !others.has(name))),
+    dependencies: {
+      ...Object.fromEntries(Object.entries(dependencies).filter(([name]) => !others.has(name))),
+      ...SHARED,
+    },
     peerDependencies: Object.fromEntries([...peers, ...optional].sort()),
     peerDependenciesMeta: Object.fromEntries(OPTIONAL.map((name) => [name, { optional: true }])),
   };

@@ -2,6 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { exports } from "../../package.json";
+import { publishedManifest } from "../../tools/published.ts";
 import { findObstacle, makeProject, ROOT, run, TEST_MS, tarball } from "./project.ts";
 
 setDefaultTimeout(TEST_MS);
@@ -29,6 +30,11 @@ const WANTED = [
 const EXAMPLES = ["feedback.ts", "notice.ts"].map((file) => `examples/plugins/${file}`);
 /** The tarball has about 1,120 KB: 82 are the admin page, and much is declarations that spell out the types of tables. */
 const MOST_BYTES = 1_150_000;
+
+test("the package and @libsql/client share one copy of the native library", async () => {
+  const client = await Bun.file("node_modules/@libsql/client/package.json").json();
+  expect(publishedManifest()).toMatchObject({ dependencies: { libsql: client.dependencies.libsql } });
+});
 
 test.skipIf(obstacle !== "")("npm pack holds what a user needs, and nothing else", async () => {
   const { files, bytes } = await tarball();

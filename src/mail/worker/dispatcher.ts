@@ -11,8 +11,10 @@ import type { Outcomes } from "./outcomes.ts";
 import type { Probe, Probes } from "./probes.ts";
 import { ServerQueue, type Started } from "./server-queue.ts";
 
-/** Bounds the memory that leased messages take, until they are sent. Their outcomes take a few milliseconds more. */
+/** Bounds the memory that leased messages take, and how many may be sent without a record of their outcome. */
 const MAX_LEASED = 500;
+/** Messages whose outcome is being recorded and that do not count: as a rule, a commit has fewer. */
+const MAX_RECORDING = 300;
 /** Each queue may lease this many even then, so that slow servers do not keep out the others. */
 const MIN_LEASED_PER_QUEUE = 5;
 
@@ -91,7 +93,7 @@ export class Dispatcher {
   roomIn({ queueName, maxConnections }: QueueSummary): number {
     const queue = this.#queueOf(queueName);
     queue.connections = maxConnections;
-    const unsent = this.#leases.size - this.#recording;
+    const unsent = this.#leases.size - Math.min(this.#recording, MAX_RECORDING);
     const room = Math.max(MAX_LEASED - unsent, MIN_LEASED_PER_QUEUE - queue.leased);
     return Math.min(queue.room, room);
   }

@@ -38,48 +38,63 @@ export function openBackgroundClient(url: string): LocalClient {
 
 class BackgroundClient implements LocalClient {
   readonly #path: string;
-  #database: BackgroundDatabase;
+  /** `null` until it is used, at first and after a reconnect. */
+  #database: BackgroundDatabase | null = null;
   #cache = new StatementCache<PreparedStatement<BackgroundStatement>>();
 
   constructor(path: string) {
     this.#path = path;
-    this.#database = open(path);
   }
 
   async execute(statement: InStatement): Promise<ResultSet> {
-    return outsideDriver(() => this.#run(statement, null));
+    const run = () => this.#run(statement, null);
+    const isPragma = typeof statement === "string" && PRAGMA.test(statement);
+    // Alone, a statement would commit with its last row, which is read in this thread.
+    return outsideDriver(isPragma ? run : () => this.#transact(run));
   }
 
   async batch(batch: (InStatement | [string, InArgs?])[]): Promise<ResultSet[]> {
-    return outsideDriver(() => this.#transact(batch));
+    const runEach = async () => {
+      const results: ResultSet[] = [];
+      for (const [index, statement] of batch.entries()) results.push(await this.#run(statement, index));
+      return results;
+    };
+    return outsideDriver(() => this.#transact(runEach));
   }
 
   async reconnect(): Promise<void> {
-    this.#database.close();
-    this.#database = open(this.#path);
-    this.#cache = new StatementCache();
+    this.close();
   }
 
   close(): void {
-    this.#database.close();
+    this.#cache = new StatementCache();
+    this.#database?.close();
+    this.#database = null;
   }
 
-  async #transact(batch: readonly (InStatement | [string, InArgs?])[]): Promise<ResultSet[]> {
+  async #transact<T>(work: () => Promise<T>): Promise<T> {
     await this.#exec("BEGIN IMMEDIATE");
     try {
-      const results: ResultSet[] = [];
-      for (const [index, statement] of batch.entries()) results.push(await this.#run(statement, index));
+      const result = await work();
       await this.#exec("COMMIT");
-      return results;
+      return result;
     } catch (error) {
-      if (this.#database.inTransaction) await this.#exec("ROLLBACK");
+      // Without it, the next BEGIN fails, and the connection is replaced.
+      if (this.#database?.inTransaction) await this.#exec("ROLLBACK").catch(() => undefined);
       throw error;
     }
   }
 
+  #opened(): BackgroundDatabase {
+    this.#database ??= new Database(this.#path, { timeout: 0 }) as Database & {
+      readonly inTransaction: boolean;
+    };
+    return this.#database;
+  }
+
   async #exec(sql: string): Promise<void> {
     try {
-      await this.#database.exec(sql);
+      await this.#opened().exec(sql);
     } catch (error) {
       throw driverError(error, null);
     }
@@ -88,7 +103,7 @@ class BackgroundClient implements LocalClient {
   async #run(statement: InStatement | [string, InArgs?], index: number | null): Promise<ResultSet> {
     const { sql, values } = boundText(statement);
     try {
-      const prepared = this.#cache.get(sql) ?? configured(await this.#database.prepare(sql));
+      const prepared = this.#cache.get(sql) ?? configured(await this.#opened().prepare(sql));
       this.#cache.use(sql, prepared);
       return prepared.columns === null
         ? changesResult(prepared.statement.run(values))
@@ -100,9 +115,8 @@ class BackgroundClient implements LocalClient {
   }
 }
 
-function open(path: string): BackgroundDatabase {
-  return new Database(path, { timeout: 0 }) as Database & { readonly inTransaction: boolean };
-}
+/** A statement that has no transaction. */
+const PRAGMA = /^\s*PRAGMA\b/i;
 
 /** The driver resolves its promises within a call of its own, in which nothing else should run. */
 async function outsideDriver<T>(work: () => Promise<T>): Promise<T> {

@@ -36,9 +36,11 @@ interface LocalOptions {
 export function connectFile(options: LocalOptions): Connections {
   const assertFile = createFileCheck(() => pathOf(options.url));
   const writer = connect(options, { ...WRITER, assertFile });
-  const background = connect(options, { ...WRITER, closingPragmas: [], assertFile }, () =>
-    openBackgroundClient(options.url),
-  );
+  const background = connect(options, { ...WRITER, closingPragmas: [], assertFile }, () => {
+    // It opens late: the path may name another file since, or none.
+    assertFile();
+    return openBackgroundClient(options.url);
+  });
   const reader = connect(options, { ...READER, assertFile });
   return { ...connections(writer, reader, options), background };
 }

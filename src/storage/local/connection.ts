@@ -124,8 +124,8 @@ export class ManagedConnection implements Connection {
 
   async #reconnect(): Promise<void> {
     if (!this.#options.canReconnect) return;
-    await this.#client?.reconnect();
     this.#isReady = false;
+    await this.#client?.reconnect();
   }
 
   #wait(failures: number): Promise<void> {

@@ -1,12 +1,14 @@
 import { expect, test } from "bun:test";
 import { copyFileSync, renameSync, rmSync, truncateSync } from "node:fs";
+import type { CommitOptions } from "../../../src/contracts/database.ts";
 import { openTest, temporaryFile } from "../fixtures/database.ts";
 
 type File = ReturnType<typeof temporaryFile>;
 
 async function opened(file: File) {
   const database = openTest({ url: file.url });
-  const insert = () => database.commit([database.write.run("INSERT INTO one VALUES (1)")]);
+  const insert = (options?: CommitOptions) =>
+    database.commit([database.write.run("INSERT INTO one VALUES (1)")], options);
   await database.commit([database.write.run("CREATE TABLE one (id INTEGER)")]);
   await insert();
   return { database, insert, read: async () => database.read.all("SELECT * FROM one") };
@@ -28,7 +30,8 @@ test.each<[name: string, change: (file: File) => void]>([
   const { database, insert, read } = await opened(file);
   expect(await read()).toHaveLength(1);
   change(file);
-  for (const use of [insert, read, insert])
+  const inBackground = () => insert({ isBackground: true });
+  for (const use of [insert, read, inBackground, insert, inBackground])
     await expect(use()).rejects.toMatchObject({ code: "database_unavailable", retryAfterSeconds: 30 });
   await database[Symbol.asyncDispose]();
 });

@@ -13,7 +13,7 @@ import { ServerQueue, type Started } from "./server-queue.ts";
 
 /** Bounds the memory that leased messages take, and how many may be sent without a record of their outcome. */
 const MAX_LEASED = 500;
-/** Messages whose outcome is being recorded and that do not count: as a rule, a commit has fewer. */
+/** Number of messages, of those whose outcome is being recorded, that do not count. As a rule, a commit has fewer. */
 const MAX_RECORDING = 300;
 /** Each queue may lease this many even then, so that slow servers do not keep out the others. */
 const MIN_LEASED_PER_QUEUE = 5;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { mkdirSync, renameSync, rmdirSync } from "node:fs";
 import { type Client, createClient, type InStatement, type ResultSet } from "@libsql/client/sqlite3";
 import { openBackgroundClient } from "../../../src/storage/local/background-client.ts";
 import { openLocalClient } from "../../../src/storage/local/client.ts";
@@ -167,6 +168,23 @@ for (const [name, open] of [
     });
   });
 }
+
+test("a connection in the background that cannot be opened again fails when it is used, until it can", async () => {
+  using at = opened(openBackgroundClient);
+  const { client, file } = at;
+  await client.execute(CREATE);
+  const insert = (id: string) => client.batch([{ sql: "INSERT INTO item VALUES (?, 1)", args: [id] }]);
+  await insert("a");
+  renameSync(file.path, `${file.path}.away`);
+  mkdirSync(file.path);
+  await client.reconnect();
+  await expect(insert("b")).rejects.toThrow("Unable to open connection");
+  await client.reconnect();
+  rmdirSync(file.path);
+  renameSync(`${file.path}.away`, file.path);
+  await insert("c");
+  expect(await outside(file.path, "SELECT id FROM item")).toEqual([{ id: "a" }, { id: "c" }]);
+});
 
 /** The driver repeats the code in the errors of a batch. */
 const PREFIXES = /^(?:SQLITE_\w+: )+/;

@@ -21,6 +21,8 @@ export const SERVER_FORMS =
 const BARE_IPV6 = /^[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*$/i;
 /** The dots that end a host name. UTS #46 maps all of them to the ASCII dot. */
 const FINAL_DOT = /[.。．｡]$/u;
+/** Unlike `trim()`, this leaves line ends, which make the text invalid. */
+const OUTER_BLANKS = /^\p{Zs}+|\p{Zs}+$/gu;
 const STRENGTH: Readonly<Record<Security, number>> = { none: 0, starttls: 1, implicit: 1 };
 
 /**
@@ -30,7 +32,7 @@ const STRENGTH: Readonly<Record<Security, number>> = { none: 0, starttls: 1, imp
  * @returns `null` if `server` has none of these forms.
  */
 export function parseEndpoint(fields: Pick<ServerDefinition, "server" | "port" | "tls">): Endpoint | null {
-  const server = fields.server.replace(/^ +| +$/g, "");
+  const server = fields.server.replace(OUTER_BLANKS, "");
   const [, api, place = ""] = API.exec(server) ?? [];
   if (api !== undefined) return parseApi(api.toLowerCase() as MailApi, place);
   const bare = BARE_IPV6.test(server) ? canonicalIp(server) : null;

@@ -18,6 +18,9 @@ const QUOTED_ADDRESS = /^"((?:[^"\\]|\\.)*)"@([^@]*)$/u;
 const ATOM_ADDRESS = /^([^@"]*)@([^@]*)$/u;
 /** The text before the first `<` outside quotes, and the text between it and the final `>`. */
 const NAME_AND_ADDRESS = /^((?:"(?:[^"\\]|\\.)*"|[^"<])*)<(.*)>$/u;
+/** Words and quoted strings (RFC 5322 3.2.5). A word may hold all but the specials, also full stops (RFC 5322 4.1). */
+const PHRASE = /^(?:"(?:[^"\\]|\\.)*"|[^"<>()@,;:\\[\]])*$/u;
+const QUOTED_STRING = /"((?:[^"\\]|\\.)*)"/gu;
 const ADDRESS_LITERAL = /^\[(?:(IPv6:)([0-9a-f:.]+)|([\d.]+))\]$/i;
 // Control characters, and the separators that some programs treat as line ends.
 const UNSAFE = /[\p{Cc}\u2028\u2029]/u;
@@ -90,9 +93,8 @@ export function domainOf(address: string): string {
 }
 
 function parseDisplayName(text: string): string | null {
-  const quoted = /^"((?:[^"\\]|\\.)*)"$/u.exec(text);
-  if (quoted) return unquoted(quoted[1]!);
-  return /["<>()@,;:\\[\]]/u.test(text) ? null : text;
+  if (!PHRASE.test(text)) return null;
+  return text.replace(QUOTED_STRING, (_, content: string) => unquoted(content));
 }
 
 function localPart(text: string, isQuoted: boolean): string | null {

@@ -5,6 +5,7 @@ import {
   type AuditQuery,
   type StoredAuditEntry,
 } from "../domain/audit.ts";
+import { parseAddress } from "../domain/mailbox.ts";
 import { described, named, pageParams, pageView } from "../wire/schemas.ts";
 
 const MAX_PATTERN_CHARACTERS = 255;
@@ -69,8 +70,11 @@ export const auditPageView = v.object({ auditdata: v.array(rowView), ...pageView
 export function toAuditQuery(params: v.InferOutput<typeof auditParams>, now: Date): AuditQuery {
   const { success, timelimit, page, page_size, sortname, sortorder } = params;
   const given = AUDIT_TEXT_COLUMNS.filter((column) => params[column]);
+  const { recipient = "" } = params;
+  // Rows have international domains as A-labels. `*` may be in a local part, so `*@bücher.example` is an address.
+  const patterns = { ...params, recipient: parseAddress(recipient) ?? recipient };
   return {
-    filters: Object.fromEntries(given.map((column) => [column, params[column]])),
+    filters: Object.fromEntries(given.map((column) => [column, patterns[column]])),
     ...(success === undefined ? {} : { success }),
     ...(timelimit ? { since: new Date(now.getTime() - durationMs(timelimit)) } : {}),
     sort: sortname,

@@ -30,10 +30,7 @@ const MOMENT = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\
 
 const EXPECTED_MAILBOX = "expected a mailbox such as Ann <ann@example.org>, or {name, address}";
 const mailbox = v.pipe(
-  v.union(
-    [v.string(), v.object({ name: v.optional(v.string(), ""), address: v.string() })],
-    EXPECTED_MAILBOX,
-  ),
+  v.union([v.string(), v.object({ name: v.nullish(v.string(), ""), address: v.string() })], EXPECTED_MAILBOX),
   v.rawTransform<string | Mailbox, Mailbox>(({ dataset, addIssue, NEVER }) => {
     const parsed = mailboxOf(dataset.value);
     if (parsed !== null) return parsed;

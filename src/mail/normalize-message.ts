@@ -18,7 +18,7 @@ const oneLine = v.pipe(
   v.check((line) => !isUnsafeInHeader(line), "expected one line without control characters"),
 );
 const mailbox = v.pipe(
-  v.union([v.string(), v.object({ name: v.optional(oneLine, ""), address: v.string() })]),
+  v.union([v.string(), v.object({ name: v.nullish(oneLine, ""), address: v.string() })]),
   v.rawTransform<string | Mailbox, Mailbox>(({ dataset, addIssue, NEVER }) => {
     const parsed = readMailbox(dataset.value);
     if (parsed !== null) return parsed;
@@ -66,12 +66,20 @@ export function normalizeMessage(message: Message): NormalizedMessage {
   const normalized: NormalizedMessage = result.output;
   if (recipientsOf(normalized).length === 0) throw missingParameter("to");
   if (normalized.text === undefined && normalized.html === undefined) throw missingParameter("text");
-  for (const [name, value] of Object.entries(normalized.headers ?? {})) {
-    const problem = fieldProblem(name, value);
-    if (problem !== null) throw invalidParameter(`headers.${name}`, problem);
-  }
+  assertFields(normalized.headers ?? {});
   if (contentOctets(normalized) > MAX_CONTENT_OCTETS) throw tooLarge();
   return normalized;
+}
+
+/** Names of fields have no letter case (RFC 5322 1.2.2), and two of one name would contradict each other. */
+function assertFields(headers: Readonly<Record<string, string>>): void {
+  const names = new Set<string>();
+  for (const [name, value] of Object.entries(headers)) {
+    const isRepeated = names.has(name.toLowerCase());
+    const problem = isRepeated ? "expected each field once" : fieldProblem(name, value);
+    if (problem !== null) throw invalidParameter(`headers.${name}`, problem);
+    names.add(name.toLowerCase());
+  }
 }
 
 function readMailbox(given: string | Mailbox): Mailbox | null {

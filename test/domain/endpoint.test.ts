@@ -20,6 +20,7 @@ describe("parseEndpoint()", () => {
     ["192.0.2.1:587", "192.0.2.1", 587, "none"],
     ["localhost", "localhost", 25, "none"],
     [" mail.example.org ", "mail.example.org", 25, "none"],
+    ["\u00a0mail.bücher.example\u3000", "mail.xn--bcher-kva.example", 25, "none"],
     ["::1", "::1", 25, "none"],
     ["2001:DB8::1", "2001:db8::1", 25, "none"],
     ["::ffff:192.0.2.1", "192.0.2.1", 25, "none"],

@@ -32,6 +32,8 @@ describe("parseMailbox()", () => {
     ['".dots..inside."@example.org', "", '".dots..inside."@example.org'],
     ['John < "john doe"@bücher.example >', "John", '"john doe"@xn--bcher-kva.example'],
     ['"A <b" <user@example.org>', "A <b", "user@example.org"],
+    ['John "Jack" Doe <user@example.org>', "John Jack Doe", "user@example.org"],
+    ['"John, Jr." Doe <user@example.org>', "John, Jr. Doe", "user@example.org"],
   ])("reads %p", (text, name, address) => {
     expect(parseMailbox(text)).toEqual({ name, address });
   });
@@ -51,6 +53,9 @@ describe("parseMailbox()", () => {
     '""@example.org',
     '"user@example.org',
     'us"er"@example.org',
+    'John "Jack <user@example.org>',
+    'John, "Jack" <user@example.org>',
+    'John "Jack\\" <user@example.org>',
     '"us"er@example.org',
     '"user> NOTIFY=NEVER "@example.org',
     '"us\ner"@example.org',

@@ -71,6 +71,16 @@ describe("GET /audit/", () => {
     expect(await found(instance, query)).toEqual(identifiers);
   });
 
+  test("finds a recipient by the international form of its domain", async () => {
+    await using instance = await testInstance();
+    const json = { server: "mail.example.org", sender: "a@example.org", recipient: "ann@bücher.example" };
+    await instance.request("POST", "/smtpserver/send_test_email", { json });
+    for (const recipient of ["ann@BÜCHER.example", "*@bücher.example", "*@xn--bcher-kva.example"]) {
+      expect(await rows(instance, { recipient })).toMatchObject([{ recipient: "ann@xn--bcher-kva.example" }]);
+    }
+    expect(await rows(instance, { recipient: "*@bucher.example" })).toEqual([]);
+  });
+
   test("takes 255 characters as the pattern of each column", async () => {
     await using instance = await testInstance();
     const identifier = `${"s".repeat(100)}.${"t".repeat(100)}`;

@@ -137,6 +137,7 @@ describe("POST /mail/", () => {
     [{ headers: { Bcc: "x@example.net" } }, "headers"],
     [{ headers: { "Message-ID": "<1@example.org>" } }, "headers"],
     [{ headers: { "X-A": "a\r\nBcc: x@example.net" } }, "headers"],
+    [{ headers: { "X-A": "1", "x-a": "2" } }, "headers.x-a"],
     [{ attachments: [{ content: "%%%" }] }, "attachments"],
     [{ attachments: [{ content: "YQ==", content_type: "multipart/mixed" }] }, "attachments.0.content_type"],
     [{ purpose: "spam" }, "purpose"],

@@ -23,6 +23,7 @@ describe("normalizeMessage()", () => {
     ["a mailbox with blanks", { name: " Ann ", address: " ann@EXAMPLE.org " }, [ANN]],
     ["a list of both", [ANN, "bob@bücher.example"], [ANN, BOB]],
     ["a mailbox without a name", { address: "bob@BÜCHER。example" }, [BOB]],
+    ["a mailbox whose name is null", { name: null, address: "bob@bücher.example" }, [BOB]],
   ])("accepts %s in every mailbox field", (_, given, expected) => {
     const all = normalize({ to: given, cc: given, bcc: given, replyTo: given });
     for (const field of ["to", "cc", "bcc", "replyTo"] as const) expect(all[field]).toEqual(expected);
@@ -53,6 +54,7 @@ describe("normalizeMessage()", () => {
     [{ language: 'en"><script>' }, "language"],
     [{ headers: { Bcc: "a@example.org" } }, "headers.Bcc"],
     [{ headers: { "X-A": 1 } }, "headers.X-A"],
+    [{ headers: { References: "<1@example.org>", references: "<2@example.org>" } }, "headers.references"],
     [{ attachments: {} }, "attachments"],
     [{ attachments: [{ content: [1, 2] }] }, "attachments.0.content"],
     [{ attachments: [{ content: "a", filename: "a\r\nb" }] }, "attachments.0.filename"],

@@ -12,6 +12,16 @@ const PASSWORD = "smtp-pässword-1";
 const USERS = { mailer: PASSWORD };
 const CREDENTIALS = { username: "mailer", password: PASSWORD };
 
+const SHOWN = {
+  tls: {
+    protocol: "TLSv1.3",
+    chain: [{ subject: "CN=good", issuer: expect.any(String), not_after: expect.any(String) }, {}],
+    days_left: 29,
+  },
+  addresses: expect.arrayContaining([{ address: "127.0.0.1", result: "connected", ms: expect.any(Number) }]),
+};
+const HIDDEN = { tls: { protocol: null, chain: [], days_left: null }, addresses: null };
+
 /** Sends a test message. @returns the messages that the server received, and the response. */
 async function exchange(
   { admin }: Instance,
@@ -105,6 +115,19 @@ export const MAIL: readonly Flow[] = [
         async run(instance) {
           expect(await peerOf(instance)).toEqual({ protocol: null, peer: null, days_left: null });
         },
+      },
+    },
+  },
+  {
+    claim:
+      "a check until auth reports greeting, extensions, mechanisms, TLS and addresses, and sends nothing",
+    needs: "openssl",
+    run: (instance) => checked(instance, SHOWN),
+    except: {
+      workerd: {
+        because:
+          "workerd shows neither certificate nor addresses: protocol, days left and addresses are null",
+        run: (instance) => checked(instance, HIDDEN),
       },
     },
   },
@@ -203,4 +226,28 @@ async function peerOf(instance: Instance): Promise<unknown> {
   const options = { security: "implicit", tls: tlsMaterial().good } as const;
   const { detail } = await exchange(instance, options, {}, (port) => `smtps://localhost:${port}`);
   return detail?.delivery?.tls;
+}
+
+/** Checks a stored definition, and compares what the runtime shows of TLS and addresses. */
+async function checked({ admin }: Instance, shown: typeof SHOWN | typeof HIDDEN): Promise<void> {
+  const tls = tlsMaterial().good;
+  await using smtp = await startSmtpServer({ security: "starttls", tls, users: USERS });
+  const definition = { server: `localhost:${smtp.port}`, tls: true, sender: SENDER, ...CREDENTIALS };
+  await admin.save("checked", definition);
+  const check = { until: "auth", enqueue_job: true };
+  const { body } = await admin.call("POST", "/smtpserver/checked/send_test_email", check);
+  expect(body.result.value).toBe(true);
+  expect(body.detail?.delivery).toMatchObject({ reached: "auth", outcome: "not-sent", accepted: [] });
+  expect(body.detail?.server).toMatchObject({
+    greeting: expect.any(String),
+    extensions: {
+      clear: expect.arrayContaining(["STARTTLS"]),
+      tls: expect.arrayContaining([expect.stringContaining("AUTH ")]),
+    },
+    mechanisms: expect.arrayContaining(["PLAIN"]),
+    size: 10_485_760,
+    ...shown,
+  });
+  await smtp.closed();
+  expect([...smtp.messages, ...smtp.unaccepted]).toEqual([]);
 }

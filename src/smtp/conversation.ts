@@ -263,7 +263,8 @@ export class Conversation {
 
   /** The words of a reason or a delay may be those of a username or password as well, so the whole text is read. */
   #rejection(phase: Phase, raw: RawReply): Failure {
-    const context = { isTls: this.#session.isTls, hasLogin: this.#options.login !== null };
+    const { security, login } = this.#options;
+    const context = { isTls: security !== "none", hasLogin: login !== null };
     const whole = presentReply(raw, (text) => text);
     const delayMs = serverDelayMs(whole);
     return {

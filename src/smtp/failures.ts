@@ -4,7 +4,7 @@ import { KNOWN_REPLIES } from "./provider-replies.ts";
 
 /** The session in which a command was rejected. */
 export interface RejectionContext {
-  /** Whether the session is encrypted. */
+  /** Whether the definition uses TLS, which may start only after the rejected command. */
   readonly isTls: boolean;
   /** Whether a username is set. */
   readonly hasLogin: boolean;
@@ -70,7 +70,6 @@ const BEFORE_WORDS: readonly Rule[] = [
   { phases: TRANSACTION, enhanced: /^7\.28$/, code: "rate_limited" },
   // RFC 3207 4: TLS is offered, but temporarily not available.
   { codes: [454], phases: ["starttls"], code: "tls_unavailable" },
-  { phases: ["starttls"], code: "tls_not_offered" },
   // RFC 4954 6: 538 and X.7.11. RFC 5248 (IANA's registry): X.7.10, "encryption needed".
   { codes: [538], code: "tls_required" },
   { enhanced: /^7\.1[01]$/, code: "tls_required" },
@@ -80,6 +79,7 @@ const BEFORE_WORDS: readonly Rule[] = [
   { codes: [530], words: TLS_WORDS, code: "tls_required" },
   { codes: [530], isTls: false, code: "tls_required" },
   { codes: [530], code: "auth_required" },
+  { phases: ["starttls"], code: "tls_not_offered" },
   // The sender: X.1.7 and X.1.8 (RFC 3463), X.7.27 (RFC 7505 4.2), X.7.20 to X.7.24 and X.7.26 (RFC 7372 3).
   { phases: TRANSACTION, enhanced: /^(1\.[78]|7\.2[0-467])$/, code: "sender_rejected" },
   // RFC 7372 3.3: the client has no valid reverse DNS name.
@@ -111,12 +111,13 @@ const AFTER_WORDS: readonly Rule[] = [
   { phases: TRANSACTION, isTemporary: false, words: MESSAGE_SIZE, code: "too_large" },
   { phases: ["data"], isTemporary: false, words: CONTENT_WORDS, code: "content_rejected" },
   { words: TLS_WANTED, isTls: false, code: "tls_required" },
-  // RFC 4954 4 and 6: the server rejects the mechanism, not the credentials.
-  { phases: ["auth"], codes: [500, 502, 504, 534], code: "auth_not_offered" },
+  // RFC 4954 4 and 6: the server rejects the mechanism, not the credentials. 503: it rejects AUTH itself, now or ever.
+  { phases: ["auth"], codes: [500, 502, 503, 504, 534], code: "auth_not_offered" },
   { phases: ["auth"], code: "auth_rejected" },
   { enhanced: RELAYING, words: RELAY_WORDS, hasLogin: false, code: "auth_required" },
-  { words: LOGIN_WANTED, code: "auth_required" },
+  // Before a demand for a login: Sendmail's "Proper authentication required" is for clients that have logged in, too.
   { phases: ADDRESSED, enhanced: RELAYING, words: RELAY_WORDS, code: "recipient_rejected" },
+  { words: LOGIN_WANTED, code: "auth_required" },
   // Under TLS, RCPT and the message are rejected for their own sake.
   { phases: ["sender"], words: TLS_WANTED, code: "tls_required" },
   // RFC 4954 6: these codes reject a login.

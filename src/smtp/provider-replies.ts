@@ -50,13 +50,6 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   },
   ...SUSPENDED_ACCOUNTS,
 
-  // Postfix 3.7, src/smtpd/smtpd_sasl_proto.c; Exim 4.96, src/smtp_in.c.
-  {
-    ...AUTH,
-    codes: [503],
-    words: /\bauthentication not enabled|\bAUTH command used when not/i,
-    code: "auth_not_offered",
-  },
   // Cyrus SASL, lib/common.c: the text of SASL_NOMECH, and of SASL_FAIL, which occurs if saslauthd is not running.
   {
     ...AUTH,

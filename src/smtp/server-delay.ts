@@ -18,7 +18,8 @@ const INTRODUCTION = "(in|after|for|wait|within|again|retry|delay)";
 const FILLER =
   "(?:about|approx\\.|approximately|around|at\\s+(?:least|most)|less\\s+than|another|the\\s+next|up\\s+to)";
 /** A number, the upper end of a range, or one as a word; `1.5` is a number, the `1` of `1,000` is not. */
-const AMOUNT = "(?:(?:\\d{1,7}\\s*(?:[-–]|to)\\s*)?(\\d{1,7}(?:\\.\\d{1,3})?)\\s*|(an?|one)\\s+)";
+const AMOUNT =
+  "(?:(?:\\d{1,15}\\s*(?:[-–]|to)\\s*)?(\\d{1,15}(?:\\.\\d{1,3})?)\\s*(?:more\\s+)?|(an?|one)\\s+)";
 /** A colon separates units in `00h:04m:59s` only; otherwise a new clause follows it. */
 const SEPARATOR = "(?:(?:(?<=\\d[dhm]):|\\s*,?\\s*(?:(?:and|&|plus)\\s+)?)(?=\\d))?";
 /** Each unit at most once, the longer ones first: `1h 30m`, `2 hours and 5 minutes`, `4m59s`. */
@@ -67,7 +68,7 @@ export function serverDelayMs(reply: SmtpReply | null): number | null {
     } else if (!RATE.test(before)) otherMs = ms;
   }
   const delayMs = askedMs ?? otherMs;
-  return delayMs === null ? null : Math.ceil(delayMs);
+  return delayMs === null ? null : Math.min(Math.ceil(delayMs), Number.MAX_SAFE_INTEGER);
 }
 
 function partMs(amount: string | undefined, unit: Unit | undefined): number {

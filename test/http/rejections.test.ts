@@ -98,6 +98,50 @@ const ROWS: readonly Row[] = [
     ...{ at: "rcpt", line: "550 relay not permitted", body: USER },
     ...{ failure: ["recipient", "recipient_rejected"], has: "relay" },
   },
+  // Sendmail's words for any denied relaying.
+  {
+    ...{
+      at: "rcpt",
+      line: "550 5.7.1 <ann@example.net>... Relaying denied. Proper authentication required.",
+    },
+    ...{ body: USER, failure: ["recipient", "recipient_rejected"], has: "relay" },
+  },
+  {
+    ...{
+      at: "rcpt",
+      line: "550 5.7.1 <ann@example.net>... Relaying denied. Proper authentication required.",
+    },
+    ...{ failure: ["recipient", "auth_required"], has: "username and password", remedy: ["username", null] },
+  },
+  {
+    ...{ at: "greeting", line: "530 Access denied" },
+    ...{ failure: ["greeting", "tls_required"], has: "set tls to true", remedy: ["tls", true] },
+  },
+  {
+    ...{ at: "greeting", line: "530 Access denied", body: { tls: true } },
+    ...{ failure: ["greeting", "auth_required"], has: "username and password", remedy: ["username", null] },
+  },
+  {
+    ...{ at: "greeting", line: "530 5.7.0 Must issue a STARTTLS command first", body: { tls: true } },
+    ...{ failure: ["greeting", "tls_required"], has: "smtps://localhost", hasNot: "encrypted" },
+    remedy: ["server", "smtps://localhost"],
+  },
+  {
+    ...{ at: "starttls", line: "530 5.7.0 Authentication required", body: { tls: true } },
+    ...{ failure: ["starttls", "auth_required"], has: "username and password", remedy: ["username", null] },
+  },
+  {
+    ...{ at: "starttls", line: "538 5.7.11 Encryption required", body: { tls: true } },
+    ...{ failure: ["starttls", "tls_required"], has: "smtps://localhost", hasNot: "encrypted" },
+    remedy: ["server", "smtps://localhost"],
+  },
+  // A bad sequence of commands says nothing about username and password. Sendmail and OpenSMTPD.
+  ...["503 5.3.3 AUTH not available", "503 5.5.1 Invalid command: Command not supported"].map(
+    (line): Row => ({
+      ...{ at: "auth", line, body: USER, failure: ["auth", "auth_not_offered"] },
+      ...{ has: "every kind of login", hasNot: "password" },
+    }),
+  ),
 ];
 
 function sendTest(instance: TestInstance, port: number, body: object) {

@@ -29,6 +29,8 @@ export const REPLY_HINTS = {
     "{provider} rejected the username or password. Set username to the full address and password to an app password.",
   microsoft_basic_off:
     "The provider does not accept passwords for this mailbox (basic authentication is off). Ask the mailbox's administrator to allow them, or use OAuth.",
+  microsoft_policies:
+    "The organization's policies reject this login (security defaults or conditional access). Ask its administrator to except the mailbox, or use OAuth.",
   microsoft_smtp_auth_off:
     "SMTP AUTH is disabled for this mailbox or organization. Ask its administrator to enable it.",
   microsoft_no_auth:

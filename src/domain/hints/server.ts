@@ -49,6 +49,7 @@ export const SERVER_HINTS = {
   starttls_missing: "The server does not offer STARTTLS on port {port}. Try 587, or smtps:// on 465.",
   tls_temporary: "The server offers TLS but cannot start it at the moment. Try again later.",
   token_needs_tls: "An access token is sent only under TLS: set tls to true.",
+  tls_required_first: "The server requires TLS before any command. Write the server as {url}.",
   tls_required_encrypted:
     "The server requires TLS although the connection is encrypted. Check its log, or try smtps:// on 465.",
   tls_required: "The server requires TLS: set tls to true.",

@@ -1,4 +1,13 @@
-import { AUTH, type KnownReply, LIMITED, OWN_ADDRESS, RECIPIENT, REFUSED, SENDER } from "../known-reply.ts";
+import {
+  AUTH,
+  type KnownReply,
+  LIMITED,
+  OWN_ADDRESS,
+  PASSWORD,
+  RECIPIENT,
+  REFUSED,
+  SENDER,
+} from "../known-reply.ts";
 import { ENTRA_ERRORS } from "./entra-errors.ts";
 import { ANY_PASSWORD, CHECKED, MAILBOX, type OAuthPreset, type Provider } from "./provider.ts";
 
@@ -11,6 +20,31 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
     enhanced: /^7\.30$/,
     code: "auth_rejected",
     hint: "microsoft_basic_off",
+  },
+  {
+    ...AUTH,
+    sign: "535 5.7.139 Authentication unsuccessful, basic authentication is disabled",
+    enhanced: /^7\.139$/,
+    words: /\bbasic authentication is disabled/i,
+    code: "auth_rejected",
+    hint: "microsoft_basic_off",
+  },
+  {
+    ...AUTH,
+    sign: "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect",
+    enhanced: /^7\.139$/,
+    words: /\bcredentials were incorrect/i,
+    code: "auth_rejected",
+    hint: "login_rejected",
+    remedy: PASSWORD,
+  },
+  {
+    ...AUTH,
+    sign: "535 5.7.139 Authentication unsuccessful, the request did not meet the criteria to be authenticated successfully",
+    enhanced: /^7\.139$/,
+    words: /\bdid not meet the criteria|\bsecurity defaults/i,
+    code: "auth_rejected",
+    hint: "microsoft_policies",
   },
   {
     ...AUTH,

@@ -6,6 +6,7 @@ import {
   hasDetail,
   hasReply,
   implicitTls,
+  isBeforeStartTls,
   isEncrypted,
   isTemporary,
   needsImplicitTls,
@@ -203,6 +204,18 @@ export const CONNECTION_HINTS: readonly HintRule[] = [
     when: (context) => !hasReply(context) && !isEncrypted(context),
     hint: "token_needs_tls",
     remedy: TLS_ON,
+  },
+  {
+    code: "tls_required",
+    phase: "starttls",
+    hint: "tls_required_first",
+    remedy: implicitTls,
+  },
+  {
+    code: "tls_required",
+    when: isBeforeStartTls,
+    hint: "tls_required_first",
+    remedy: implicitTls,
   },
   {
     code: "tls_required",

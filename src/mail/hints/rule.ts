@@ -80,6 +80,10 @@ function lists({ seen, security }: HintContext, keyword: string): boolean | unde
 export const lacksStartTls = (context: HintContext): boolean =>
   !isEncrypted(context) && lists(context, "STARTTLS") === false;
 
+/** Whether TLS has not started, because the server has not listed STARTTLS yet. */
+export const isBeforeStartTls = ({ security, seen }: HintContext): boolean =>
+  security === "starttls" && seen?.extensions.clear.length === 0;
+
 /** Whether several commands left in one write. */
 export const usesPipelining = (context: HintContext): boolean =>
   context.pipelining !== "off" && lists(context, "PIPELINING") === true;

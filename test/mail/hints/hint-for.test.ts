@@ -118,6 +118,7 @@ describe("hintFor() of a failure without a reply", () => {
 });
 
 describe("hintFor() of a rejection", () => {
+  const UNSUCCESSFUL = "535 5.7.139 Authentication unsuccessful";
   const clear = { security: "none" } as const;
   const anonymous = { username: "" } as const;
   const certified = { ...anonymous, tlsCertificate: "PEM" } as const;
@@ -148,6 +149,16 @@ describe("hintFor() of a rejection", () => {
     ["auth", "535 5.7.8 No", clear, "auth_mechanism"],
     ["auth", "535 5.7.30 No", {}, "basic authentication"],
     ["auth", "535 5.7.139 No", {}, "SMTP AUTH"],
+    ["auth", `${UNSUCCESSFUL}, SmtpClientAuthentication is disabled for the Tenant.`, {}, "SMTP AUTH"],
+    ["auth", `${UNSUCCESSFUL}, basic authentication is disabled.`, {}, "basic authentication"],
+    ["auth", `${UNSUCCESSFUL}, the user credentials were incorrect.`, {}, "username and password"],
+    ["auth", `${UNSUCCESSFUL}, the request did not meet the criteria to be authenticated.`, {}, "policies"],
+    [
+      "auth",
+      `${UNSUCCESSFUL}, user is locked by your organization's security defaults policy.`,
+      {},
+      "policies",
+    ],
     ["auth", "534 5.7.9 Application-specific password required", {}, "app password"],
     ["auth", "534 5.7.9 Mechanism is too weak", {}, "every kind of login"],
     ["auth", "432 4.3.2 Concurrent connections limit exceeded", {}, "max_connections"],

@@ -33,6 +33,8 @@ export const REPLY_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
     "{provider} hat Benutzername oder Passwort abgelehnt. Der Benutzername ist die ganze Adresse, das Passwort ein App-Passwort.",
   microsoft_basic_off:
     "Der Anbieter nimmt für dieses Postfach keine Passwörter an (Basic Authentication ist aus). Bitten Sie den Administrator des Postfachs, sie zu erlauben, oder verwenden Sie OAuth.",
+  microsoft_policies:
+    "Die Richtlinien der Organisation lehnen diese Anmeldung ab (Sicherheitsstandards oder bedingter Zugriff). Bitten Sie den Administrator um eine Ausnahme für das Postfach, oder verwenden Sie OAuth.",
   microsoft_smtp_auth_off:
     "SMTP AUTH ist für dieses Postfach oder diese Organisation ausgeschaltet. Bitten Sie den Administrator, es einzuschalten.",
   microsoft_no_auth:

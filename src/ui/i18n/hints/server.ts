@@ -57,6 +57,7 @@ export const SERVER_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
   tls_temporary:
     "Der Server bietet TLS an, kann es aber gerade nicht beginnen. Versuchen Sie es später noch einmal.",
   token_needs_tls: "Ein Zugriffstoken wird nur unter TLS gesendet: Wählen Sie eine Verschlüsselung.",
+  tls_required_first: "Der Server verlangt TLS vor jedem Befehl. Schreiben Sie den Server als {url}.",
   tls_required_encrypted:
     "Der Server verlangt TLS, obwohl die Verbindung verschlüsselt ist. Sehen Sie in sein Protokoll, oder versuchen Sie smtps:// auf 465.",
   tls_required: "Der Server verlangt TLS: Wählen Sie STARTTLS.",

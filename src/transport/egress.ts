@@ -20,10 +20,10 @@ const ALWAYS_DENIED = [
   "168.63.129.16/32",
   "fd00:ec2::254/128",
   "fd20:ce::254/128",
-].map((range) => ipaddr.parseCIDR(range));
+];
 
 interface Embedding {
-  readonly range: [Address, number];
+  readonly range: string;
   /** Index of the first of the two 16-bit groups that hold the IPv4 address. */
   readonly group: number;
   /** RFC 4380 4: Teredo inverts the bits of the IPv4 address. */
@@ -33,15 +33,15 @@ interface Embedding {
 /** IPv6 ranges that embed an IPv4 address, to which the policy applies. */
 const EMBEDDINGS: readonly Embedding[] = [
   // RFC 4291 2.5.5.2 IPv4-mapped, 2.5.5.1 IPv4-compatible; RFC 2765 2.1 translated.
-  { range: ipaddr.parseCIDR("::ffff:0:0/96"), group: 6 },
-  { range: ipaddr.parseCIDR("::ffff:0:0:0/96"), group: 6 },
-  { range: ipaddr.parseCIDR("::/96"), group: 6 },
+  { range: "::ffff:0:0/96", group: 6 },
+  { range: "::ffff:0:0:0/96", group: 6 },
+  { range: "::/96", group: 6 },
   // RFC 6052 2.1 and RFC 8215: NAT64.
-  { range: ipaddr.parseCIDR("64:ff9b::/96"), group: 6 },
-  { range: ipaddr.parseCIDR("64:ff9b:1::/48"), group: 6 },
+  { range: "64:ff9b::/96", group: 6 },
+  { range: "64:ff9b:1::/48", group: 6 },
   // RFC 3056 2: 6to4.
-  { range: ipaddr.parseCIDR("2002::/16"), group: 1 },
-  { range: ipaddr.parseCIDR("2001::/32"), group: 6, inverted: true },
+  { range: "2002::/16", group: 1 },
+  { range: "2001::/32", group: 6, inverted: true },
 ];
 
 /** Whether mail may be sent to an IP address. Any other text is denied. */
@@ -55,23 +55,22 @@ export function isEgressAllowed(address: string, mode: EgressMode): boolean {
 }
 
 function isPermitted(address: Address, mode: EgressMode): boolean {
-  if (ALWAYS_DENIED.some((range) => matches(address, range))) return false;
+  if (ALWAYS_DENIED.some((range) => isIn(address, range))) return false;
   return mode === "private" || address.range() === "unicast";
 }
 
 function embedded(address: Address): Address {
   if (address.kind() === "ipv4") return address;
-  const embedding = EMBEDDINGS.find(({ range }) => matches(address, range));
+  const embedding = EMBEDDINGS.find(({ range }) => isIn(address, range));
   if (embedding === undefined) return address;
   const start = embedding.group * 2;
   const octets = address.toByteArray().slice(start, start + 4);
   return new ipaddr.IPv4(embedding.inverted ? octets.map((octet) => octet ^ 0xff) : octets);
 }
 
+/** Parses the range only now: at start, the errors of the parser would have V8 read the script of a Worker once more. */
 function isIn(address: Address, range: string): boolean {
-  return matches(address, ipaddr.parseCIDR(range));
-}
-
-function matches(address: Address, range: [Address, number]): boolean {
-  return address.kind() === range[0].kind() && address.match(range);
+  const isIpv6 = range.includes(":");
+  if (address.kind() === "ipv6") return isIpv6 && address.match(ipaddr.IPv6.parseCIDR(range));
+  return !isIpv6 && address.match(ipaddr.IPv4.parseCIDR(range));
 }

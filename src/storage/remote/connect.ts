@@ -122,7 +122,8 @@ async function retryWhileBusy<T>(
 
 function assertUrl(options: RemoteOptions): void {
   try {
-    openClient(options).close();
+    // Holds nothing, and to close it would create an error: as a Worker loads, V8 would read its script again for that.
+    openClient(options);
   } catch (error) {
     throw invalidUrlError(error);
   }

@@ -2,7 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { OBJECT_ENTRY } from "../../../tools/workers/build.ts";
 import { startModules } from "../../../tools/workers/join-start.ts";
-import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, OBJECTS } from "../../../tools/workers/serve.ts";
+import {
+  COMPATIBILITY_DATE,
+  COMPATIBILITY_FLAGS,
+  OBJECTS,
+  serveWorker,
+} from "../../../tools/workers/serve.ts";
 import { weigh } from "../../../tools/workers/weigh.ts";
 import { builtWorker } from "../../fixtures/worker-bundle.ts";
 
@@ -37,6 +42,25 @@ const FORBIDDEN = [
 const ALLOWED_EXTERNALS =
   /^node:(async_hooks|crypto|dns|events|fs|net|os|path|stream|timers|timers\/promises|tls|url|util)$|^cloudflare:/;
 
+/** A main module that responds with the number of errors that were created while it loaded the module `worker.js`. */
+const COUNTING = [
+  {
+    name: "main.js",
+    text: `import "./count.js"; export { Sealpost } from "./worker.js";
+      const { errors } = globalThis;
+      export default { fetch: () => new Response(String(errors)) };`,
+  },
+  {
+    name: "count.js",
+    text: `globalThis.errors = 0;
+      const counted = (create) => (...given) => { globalThis.errors++; return create(...given); };
+      for (const name of ["Error", "RangeError", "TypeError"])
+        globalThis[name] = new Proxy(globalThis[name], {
+          apply: counted(Reflect.apply), construct: counted(Reflect.construct),
+        });`,
+  },
+];
+
 const [bundle, object] = await Promise.all([builtWorker(), builtWorker(OBJECT_ENTRY)]);
 
 describe("the Worker's bundle", () => {
@@ -48,6 +72,19 @@ describe("the Worker's bundle", () => {
     expect(start).toBeLessThanOrEqual(MAX_BYTES[name].start);
     expect(start + later).toBeLessThanOrEqual(MAX_BYTES[name].all);
   });
+
+  test.each([
+    ["object", object, {}],
+    ["libsql", bundle, { SEALPOST_DATABASE_URL: "https://db.test" }],
+  ] as const)(
+    "of the %s build creates no error as it loads, for which V8 reads it again",
+    async (_, built, url) => {
+      const modules = [...COUNTING, ...built.modules];
+      const bindings = { ...url, SEALPOST_KEYS: `test:${Buffer.alloc(32, 1).toString("base64")}` };
+      await using worker = await serveWorker({ bundle: { modules }, bindings, services: OBJECTS });
+      expect(await (await fetch(worker.url)).text()).toBe("0");
+    },
+  );
 
   test("contains nothing that a Worker does not use", () => {
     expect(bundle.inputs.filter((path) => FORBIDDEN.some((pattern) => pattern.test(path)))).toEqual([]);

@@ -1,5 +1,5 @@
 import type { RekeyResult } from "./access/rekey.ts";
-import { type AppSettings, createApp, type SealpostApp } from "./app.ts";
+import { type AppSettings, createApp, createFetch, createRoutes, type SealpostApp } from "./app.ts";
 import { parseConfig } from "./config.ts";
 import { asciiHostName, type CidrBlock, parseCidr } from "./domain/network.ts";
 import { Secret } from "./domain/secret.ts";
@@ -79,6 +79,10 @@ interface SealpostInternals {
    * @returns a promise that settles when the worker ends: at shutdown, or when it cannot work.
    */
   startWorker(): Promise<void>;
+  /** Returns the HTTP interface with all routes. */
+  app(): SealpostApp;
+  /** Handles a request of a Worker, whose start is faster without such an app. */
+  fetch(request: Request): Response | Promise<Response>;
   /** Creates the HTTP interface for the operator, who has every right. It triggers no event handlers. */
   operatorApp(operator: Operator): SealpostApp;
   /** Disposes of the instance once `inFlight` has settled too; its deliveries are bounded like those of the worker. */
@@ -114,10 +118,11 @@ export function internalsOf(sealpost: Sealpost): SealpostInternals {
  */
 export function createSealpost(options: SealpostOptions): Sealpost {
   const services = createServices(options, settingsOf(options));
-  const app = createApp(services, appSettingsOf(options));
   const inside = createInternals(services, options);
   const sealpost: Sealpost = {
-    app,
+    get app() {
+      return inside.app();
+    },
     submit: services.submit,
     async start() {
       await inside.prepare();
@@ -151,16 +156,19 @@ export function createSealpost(options: SealpostOptions): Sealpost {
 }
 
 /** The life of an instance in its process: prepared, working, shut down. */
-function createInternals(
-  services: Services,
-  { abortDeliveries, deliveriesAborted }: SealpostOptions,
-): SealpostInternals {
+function createInternals(services: Services, options: SealpostOptions): SealpostInternals {
+  const { abortDeliveries, deliveriesAborted } = options;
+  const deps = { ...services, ...appSettingsOf(options) };
+  const routes = createRoutes(deps);
+  let app: SealpostApp | null = null;
   let isPrepared = false;
   // Created on start: earlier it would belong to no invocation of a Worker.
   let stop: AbortController | null = null;
   let working = Promise.resolve();
   return {
     services,
+    app: () => (app ??= createApp(routes, deps)),
+    fetch: createFetch(routes, deps),
     async prepare(beforePlugins) {
       if (isPrepared) return;
       await services.start(beforePlugins);
@@ -173,11 +181,11 @@ function createInternals(
       }
       return working;
     },
-    operatorApp: (operator) =>
-      createApp(
-        { ...services, requireRight: requireOperator(operator) },
-        { revealSecrets: false, trustedProxies: [], isOperator: true },
-      ),
+    operatorApp(operator) {
+      const settings = { revealSecrets: false, trustedProxies: [], isOperator: true };
+      const operatorDeps = { ...services, ...settings, requireRight: requireOperator(operator) };
+      return createApp(createRoutes(operatorDeps), operatorDeps);
+    },
     async shutdown(inFlight) {
       stop?.abort();
       const aborting = abortDeliveries && setTimeout(abortDeliveries, ABORT_DELIVERIES_AFTER_MS);

@@ -1,9 +1,7 @@
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
-import type { Hono } from "hono";
 import { withDeadline } from "../async/abort.ts";
 import type { KeptTable, Migration } from "../contracts/database.ts";
 import type { Directory } from "../contracts/directory.ts";
-import type { Env } from "../contracts/env.ts";
 import type { Capabilities } from "../contracts/plugin/context.ts";
 import type { Plugin, PluginInstance } from "../contracts/plugin/definition.ts";
 import type { SealedColumns } from "../contracts/plugin/secrets.ts";
@@ -15,12 +13,11 @@ import { SealpostError } from "../errors.ts";
 import type { Checks } from "../mail/doctor/doctor.ts";
 import { keptMigration } from "../storage/kept-tables.ts";
 import { createSettingsRepository } from "../storage/settings.ts";
-import type { RouteDeps } from "../wire/mount-routes.ts";
 import { actionsOf, eventNameOf } from "../wire/route.ts";
 import { createRun } from "./background.ts";
 import { type ContextDeps, createContext } from "./context.ts";
 import { CORE_EVENTS, createEvents, type Events } from "./events.ts";
-import { mountPlugins, type PluginRoutes } from "./routes.ts";
+import { collectRoutes, type PluginRoutes } from "./routes.ts";
 import {
   createPluginUsage,
   GATEWAYS,
@@ -78,11 +75,11 @@ export interface Registry {
   readonly settings: SettingsService;
   readonly emit: Events["emit"];
   /**
-   * Mounts the routes of the plugins on one app, which has a guard of its own.
+   * Returns the routes of the plugins.
    * @param core the routes of Sealpost itself.
    * @throws {SealpostError} `bad_setting` if routes clash, or if one needs a right.
    */
-  mount(app: Pick<Hono<Env>, "on">, core: readonly Route[], deps: RouteDeps): readonly Route[];
+  routes(core: readonly Route[]): PluginRoutes;
   /** Starts the plugins in order of their setup, after the migrations. */
   start(): Promise<void>;
   /** Logs which SMTP servers are named but do not exist. Returns immediately. */
@@ -151,8 +148,7 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
   const emitter = createEvents({ ...deps, recordFailure: createRecordFailure(deps) });
   let routes: PluginRoutes | undefined;
   let coreRoutes: readonly Route[] = [];
-  const eventNames = () =>
-    eventNamesOf(plugins, [actionsOf(coreRoutes), ...(routes?.actions.values() ?? [])].flat());
+  const eventNames = () => eventNamesOf(plugins, actionsOf([...coreRoutes, ...(routes?.routes ?? [])]));
 
   const provided: Partial<Capabilities> = {};
   const work = createPluginWork(deps);
@@ -175,10 +171,10 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
     settings,
     work,
     emit: emitter.emit,
-    mount(app, core, routeDeps) {
-      routes = mountPlugins(app, registered, core, { ...routeDeps, requestMs, rights: deps.rights });
+    routes(core) {
+      routes = collectRoutes(plugins, registered, core, deps);
       coreRoutes = core;
-      return routes.routes;
+      return routes;
     },
     async start() {
       for (const { plugin, instance } of registered) {
@@ -204,7 +200,7 @@ export function createRegistry({ plugins }: PluginSet, deps: RegistryDeps): Regi
       Promise.all(
         registered.map(async ({ plugin, instance }) => ({
           name: plugin.name,
-          routes: routes?.actions.get(plugin.name) ?? [],
+          routes: routes?.actionsOf(plugin.name) ?? [],
           actions: Object.keys(plugin.rights ?? {}),
           ...settingViewsOf(plugin.options.settings),
           events: plugin.events ?? [],

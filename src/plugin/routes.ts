@@ -8,7 +8,7 @@ import { SealpostError } from "../errors.ts";
 import { addRoute, type RouteDeps, rejectOtherMethods } from "../wire/mount-routes.ts";
 import { actionOf, actionsOf } from "../wire/route.ts";
 import type { RegisteredPlugin } from "./server-usage.ts";
-import { assertNoProblems } from "./validate.ts";
+import { assertNoProblems, type ValidatedPlugin } from "./validate.ts";
 
 /** Time limit of a request to a plugin: enough for inline delivery through a slow mail server. */
 export const DEFAULT_REQUEST_MS = 30_000;
@@ -24,44 +24,59 @@ interface Owned {
   readonly path: string;
 }
 
-/** The mounted routes of all plugins. */
+/** The routes of all plugins. */
 export interface PluginRoutes {
   readonly routes: readonly Route[];
-  /** `METHOD /route/<parameter>` by plugin. */
-  readonly actions: ReadonlyMap<string, readonly string[]>;
+  /** Returns `METHOD /route/<parameter>` of each route of a plugin. */
+  actionsOf(plugin: string): readonly string[];
+  /** Adds the routes with such a path to an app. */
+  mount(app: Pick<Hono<Env>, "on">, deps: RouteDeps, isServed: (path: string) => boolean): void;
 }
 
+/** Plugins with checked routes. The next instance of a process most often has the same, whose routes are the same. */
+const checked = new WeakSet<readonly ValidatedPlugin[]>();
+
 /**
- * Mounts the routes of plugins by their full paths.
+ * Collects the routes of plugins by their full paths.
  * @param core the routes of Sealpost itself.
  * @throws {SealpostError} `bad_setting` for a route without a right that is not open, and for a path that is malformed or
  * taken.
  */
-export function mountPlugins(
-  app: Pick<Hono<Env>, "on">,
-  plugins: readonly RegisteredPlugin[],
+export function collectRoutes(
+  plugins: readonly ValidatedPlugin[],
+  registered: readonly RegisteredPlugin[],
   core: readonly Route[],
-  deps: RouteDeps & { readonly requestMs: number; readonly rights: readonly string[] },
+  { requestMs, rights }: { readonly requestMs: number; readonly rights: readonly string[] },
 ): PluginRoutes {
-  const owned = plugins.map(({ plugin: { name }, instance }) => ({ name, routes: routesOf(name, instance) }));
-  const routes = owned.flatMap((one) => one.routes);
+  const owned = registered.flatMap(({ plugin: { name }, instance }) => routesOf(name, instance));
+  if (!checked.has(plugins)) assertRoutes(owned, core, rights);
+  checked.add(plugins);
+  const routes = owned.map(({ route }) => route);
+  return {
+    routes,
+    actionsOf: (name) => actionsOf(owned.filter(({ plugin }) => plugin === name).map(({ route }) => route)),
+    mount(app, deps, isServed) {
+      const methods = new Map<string, string[]>();
+      for (const { plugin, route, method, path } of owned) {
+        if (!isServed(path)) continue;
+        methods.set(path, [...(methods.get(path) ?? []), method]);
+        addRoute(app, route, deps, guarded(plugin, actionOf(method, path), requestMs));
+      }
+      for (const [path, allowed] of methods) rejectOtherMethods(app, path, allowed);
+    },
+  };
+}
+
+/** @throws {SealpostError} `bad_setting`, one line with every problem. */
+function assertRoutes(routes: readonly Owned[], core: readonly Route[], rights: readonly string[]): void {
   assertNoProblems(routes.flatMap(unbuilt));
   const problems = [
     ...routes.flatMap(misshapen),
-    ...routes.flatMap((one) => unguarded(one, deps.rights)),
+    ...routes.flatMap((one) => unguarded(one, rights)),
     ...shadowed(routes, core),
     ...clashing(routes),
   ];
   assertNoProblems([...new Set(problems)]);
-
-  const methods = new Map<string, string[]>();
-  for (const { plugin, route, method, path } of routes) {
-    methods.set(path, [...(methods.get(path) ?? []), method]);
-    addRoute(app, route, deps, guarded(plugin, actionOf(method, path), deps.requestMs));
-  }
-  for (const [path, allowed] of methods) rejectOtherMethods(app, path, allowed);
-  const actions = owned.map((one) => [one.name, actionsOf(one.routes.map(({ route }) => route))] as const);
-  return { routes: routes.map(({ route }) => route), actions: new Map(actions) };
 }
 
 function routesOf(plugin: string, { routes = [] }: PluginInstance): Owned[] {

@@ -1,6 +1,4 @@
 import type { Context, Hono, MiddlewareHandler } from "hono";
-import type { Result, Router } from "hono/router";
-import { TrieRouter } from "hono/router/trie-router";
 import type { Env } from "../contracts/env.ts";
 import type { Route } from "../contracts/route.ts";
 import { SealpostError } from "../errors.ts";
@@ -16,49 +14,6 @@ export interface RouteDeps {
 }
 
 type App = Pick<Hono<Env>, "on">;
-
-/**
- * A router that builds the tree of a resource, the first segment of a path, for its first request. A tree of all routes
- * would be built before the first response of every start.
- */
-export class ResourceRouter<T> implements Router<T> {
-  readonly name = "ResourceRouter";
-  readonly #routes: Parameters<Router<T>["add"]>[] = [];
-  readonly #trees = new Map<string, Router<T>>();
-
-  add(...route: Parameters<Router<T>["add"]>): void {
-    this.#routes.push(route);
-    this.#trees.clear();
-  }
-
-  match(method: string, path: string): Result<T> {
-    const resource = resourceOf(path);
-    return (this.#trees.get(resource) ?? this.#treeOf(resource)).match(method, path);
-  }
-
-  #treeOf(wanted: string): Router<T> {
-    const tree = new TrieRouter<T>();
-    const start = `/${wanted}`;
-    for (const route of this.#routes) {
-      const [, path] = route;
-      const isOwn = path.startsWith(start) && (path.length === start.length || path[start.length] === "/");
-      // Only those of routes are kept: a client can ask for any number of others.
-      if (isOwn) this.#trees.set(wanted, tree);
-      if (isOwn || isAny(path)) tree.add(...route);
-    }
-    return tree;
-  }
-}
-
-function resourceOf(path: string): string {
-  return path.split("/", 2)[1] ?? "*";
-}
-
-/** Whether the path of a route fits several resources. */
-function isAny(path: string): boolean {
-  const first = path[path.startsWith("/") ? 1 : 0];
-  return first === "*" || first === ":";
-}
 
 /** Adds a list of routes. Their order is the order of matching; a path that is complete rejects other methods. */
 export function addRoutes(app: App, routes: readonly Route[], deps: RouteDeps): void {

@@ -18,6 +18,9 @@ const DAY_MS = 86_400_000;
 /** Start of the paths of the command line. */
 const OPERATOR = "/operator/";
 
+/** Whether an instance of this isolate has logged which definitions are missing. */
+let hasWarned = false;
+
 /** The state that an isolate keeps between requests: finished values, no promise and no connection. */
 export interface WorkerInstance {
   readonly sealpost: Sealpost;
@@ -63,8 +66,9 @@ export function createWorkerInstance(
     // In parallel, because each costs round trips. A new database has no table of admins yet.
     const hadAdmin = hasAdmin(sealpost).catch(() => false);
     await prepare(beforePlugins);
-    // No request waits for these reads.
-    transport.afterResponse(warnOfMissing);
+    // No request waits for these reads, and an object that was idle does not log the same again.
+    if (!hasWarned) transport.afterResponse(warnOfMissing);
+    hasWarned = true;
     if (!(await hadAdmin)) await createFirstAdmin(config, sealpost);
   });
   let door: ((request: Request) => Promise<Response>) | null = null;
@@ -74,7 +78,7 @@ export function createWorkerInstance(
     return door(request);
   };
   const fetch = async (request: Request) =>
-    new URL(request.url).pathname.startsWith(OPERATOR) ? operate(request) : sealpost.app.fetch(request, {});
+    new URL(request.url).pathname.startsWith(OPERATOR) ? operate(request) : inside.fetch(request);
   const prune = async () => {
     await sealpost.prune();
     await discardCopies(drivers.database, new Date(platform.now().getTime() - DAY_MS));

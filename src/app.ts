@@ -70,7 +70,7 @@ function coreRoutes(deps: Services & AppSettings) {
 export type SealpostApp = Hono<Env, SchemaOf<ReturnType<typeof coreRoutes>[number]>>;
 
 /** The routes of an instance before an app serves them. */
-export interface AppRoutes {
+interface AppRoutes {
   readonly core: readonly Route[];
   readonly plugins: PluginRoutes;
   /** The OpenAPI document of the others. */

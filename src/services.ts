@@ -184,7 +184,7 @@ export function createServices(drivers: Drivers, settings: InstanceSettings): Se
     drainLater: async () => drivers.drains?.afterwards(drain),
     encryption: mail.encryption,
     findServer: mail.servers.get,
-    serverNames: async () => (await mail.servers.list()).map(({ identifier }) => identifier),
+    serverNames: mail.servers.names,
   });
 
   return {

@@ -1,6 +1,7 @@
 import type { Database, RowsStatement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
+import { BoundedCache } from "../domain/bounded-cache.ts";
 import type { Secret } from "../domain/secret.ts";
 import { SealpostError } from "../errors.ts";
 import type { Keyring } from "../secrets/keyring.ts";
@@ -81,9 +82,9 @@ export function createInstanceSecrets(deps: InstanceSecretsDeps): InstanceSecret
 
   async function loadKeys(): Promise<void> {
     const secret = await stored.readOrCreate(TOKEN_SECRET, createTokenSecret);
-    storedTokenKey = await importHmacKey(secret);
+    storedTokenKey = await hmacKeyOf(keyring, secret);
     const macSecret = stored.known(MAC_SECRET) ? await stored.readOrCreate(MAC_SECRET, () => secret) : secret;
-    storedMacKey = macSecret === secret ? storedTokenKey : await importHmacKey(macSecret);
+    storedMacKey = await hmacKeyOf(keyring, macSecret);
   }
 
   return {
@@ -214,10 +215,22 @@ function started(key: CryptoKey | undefined): CryptoKey {
   throw new SealpostError("internal", "start() must run before the first request");
 }
 
-/** @param secret base64. */
-function importHmacKey(secret: string): Promise<CryptoKey> {
+/** The latest HMAC keys of a keyring by their secrets. */
+const hmacKeys = new WeakMap<Keyring, BoundedCache<CryptoKey>>();
+/** Those of admin tokens and of keyed hashes. */
+const MAX_HMAC_KEYS = 2;
+
+/** Returns the key, which an earlier instance may have imported as well. @param secret base64. */
+async function hmacKeyOf(keyring: Keyring, secret: string): Promise<CryptoKey> {
+  const known = hmacKeys.get(keyring) ?? new BoundedCache<CryptoKey>(MAX_HMAC_KEYS);
+  hmacKeys.set(keyring, known);
+  const found = known.get(secret);
+  if (found !== undefined) return found;
   const bytes = Uint8Array.fromBase64(secret);
-  return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign", "verify"]);
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", bytes, algorithm, false, ["sign", "verify"]);
+  known.set(secret, key);
+  return key;
 }
 
 function keysMissing(missing: readonly string[], given: readonly string[]): SealpostError {

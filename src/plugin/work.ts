@@ -109,8 +109,12 @@ export function createPluginWork(deps: PluginWorkDeps): PluginWork {
     },
 
     async abandonLeases() {
-      // A commit each, so that one that fails affects no other.
-      for (const lessee of lessees) await abandonLeases(database, lessee);
+      try {
+        await commitLeases(database, lessees);
+      } catch {
+        // Each alone, so that one that fails affects no other.
+        for (const lessee of lessees) await abandonLeases(database, lessee);
+      }
     },
 
     wake() {
@@ -144,16 +148,16 @@ export function createPluginWork(deps: PluginWorkDeps): PluginWork {
   };
 }
 
-async function abandonLeases(
-  database: PluginWorkDeps["database"],
-  { plugin, instance }: Lessee,
-): Promise<void> {
-  try {
-    const statements = instance.abandonLeases?.() ?? [];
-    if (statements.length > 0) await database.commit([...statements]);
-  } catch (error) {
-    log.error("Plugin {plugin} could not end its leases: {error}", { plugin, error });
-  }
+async function abandonLeases(database: PluginWorkDeps["database"], lessee: Lessee): Promise<void> {
+  const { plugin } = lessee;
+  await commitLeases(database, [lessee]).catch((error) =>
+    log.error("Plugin {plugin} could not end its leases: {error}", { plugin, error }),
+  );
+}
+
+async function commitLeases(database: PluginWorkDeps["database"], lessees: readonly Lessee[]): Promise<void> {
+  const statements = lessees.flatMap(({ instance }) => instance.abandonLeases?.() ?? []);
+  if (statements.length > 0) await database.commit(statements);
 }
 
 /** Returns when the next work of a plugin is due, in milliseconds since the Unix epoch. */

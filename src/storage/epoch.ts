@@ -257,9 +257,13 @@ export class Epoch {
     if (mark !== null && this.#latest?.mark === mark) return this.#latest.counters;
     const [rows] = await this.#inner.read.batch([selectCounters()]);
     const counters = this.#countersOf(rows);
-    // The mark is older than the counters, so a commit in between changes it.
-    if (mark !== null) this.#latest = { mark, counters };
+    this.#remember(mark, counters);
     return counters;
+  }
+
+  /** @param mark the change mark before the counters were read. It is older, so a commit in between changes it. */
+  #remember(mark: string | null, counters: Counters): void {
+    if (mark !== null) this.#latest = { mark, counters };
   }
 
   /** Bases the work on these counters. @throws the error of its check. */
@@ -277,8 +281,10 @@ export class Epoch {
     const isFirst = this.#kept.size === 0 && kind === "local";
     const isLeftOut = (table: KeptTable<unknown>) => isFirst && table === SERVERS && table !== wanted;
     const stale = this.#tables.filter((table) => !isLeftOut(table) && !this.#isKept(table, counters));
+    const mark = this.#inner.changeMark?.() ?? null;
     const [counted, ...all] = await read.batch([selectCounters(), ...stale.map(selectAll)]);
     const now = this.#countersOf(counted);
+    this.#remember(mark, now);
     for (const [index, { name }] of stale.entries()) {
       this.#kept.set(name, { n: now.get(name) ?? 0, rows: all[index] as readonly unknown[] });
     }

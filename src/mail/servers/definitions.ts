@@ -49,6 +49,8 @@ export type EtagCondition = (etag: string) => boolean;
 /** Stored definitions. */
 export interface Servers {
   list(): Promise<readonly StoredDefinition[]>;
+  /** Returns the names of all definitions, without decrypting secrets. */
+  names(): Promise<readonly string[]>;
   get(identifier: string): Promise<StoredDefinition | null>;
   /** Returns the current definition, ready to send through. */
   load(identifier: string): Promise<ResolvedServer | null>;
@@ -113,6 +115,8 @@ export function createServers(deps: ServersDeps): Servers {
       listed = { rows, views };
       return views;
     },
+
+    names: async () => (await repository.list()).map(({ identifier }) => identifier),
 
     async get(identifier) {
       const row = await repository.find(identifier);

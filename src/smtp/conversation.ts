@@ -55,8 +55,6 @@ export class Conversation {
   #reader = new ReplyReader();
   #task: Task | null = null;
   #result: Result | null = null;
-  /** The step of the latest reply. */
-  #latest: Step = "greeting";
   #isHandshaking = false;
   #afterwards: Afterwards = "reuse";
   /** The next message, whose commands left with the end of the current one. */
@@ -275,7 +273,6 @@ export class Conversation {
   }
 
   #onDue(step: Step, raw: RawReply, task: Task): void {
-    this.#latest = step;
     this.#pipeline.phase = phaseOf(step);
     const verdict = judge(step, raw.code);
     if (verdict === "unexpected") this.lost("protocol", this.phase, this.#present(raw));
@@ -307,7 +304,7 @@ export class Conversation {
     this.#afterwards = "hang-up";
     if (wasConcluded || this.#result === null) return;
     const reply = raw && this.#present(raw);
-    if (this.isEndWritten && reply !== null && isContradiction(reply, this.#result, this.#latest)) {
+    if (this.isEndWritten && reply !== null && isContradiction(reply, this.#result)) {
       this.#result = { successful: false, failure: unknownOutcome("protocol", reply) };
     } else if (!this.isEndWritten && this.#result.successful) {
       this.#result = { successful: false, failure: notSent(this.phase, this.#surplusCode(raw), reply) };

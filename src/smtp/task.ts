@@ -57,12 +57,11 @@ export function judge(step: Step, code: number): Verdict {
 }
 
 /**
- * Whether a second reply to a step contradicts the result of the first. A server may close with 421 at any time (RFC
- * 5321 3.8), and after the end of a message by DATA that is not a second reply to the message.
+ * Whether a second reply to the end of a message contradicts the result of the first. A 421 does not: a server may close
+ * with it at any time (RFC 5321 3.8).
  */
-export function isContradiction({ code }: SmtpReply, { successful }: Result, step: Step): boolean {
-  if (code === SERVICE_CLOSING && step === "message") return false;
-  return successful !== isPositive(code);
+export function isContradiction({ code }: SmtpReply, { successful }: Result): boolean {
+  return code !== SERVICE_CLOSING && successful !== isPositive(code);
 }
 
 /** The use of a connection after a task: another task, QUIT, or neither because the server would not reply. */

@@ -142,6 +142,12 @@ const BDAT_ROWS: readonly Row[] = [
     is: "to be hung up",
   },
   {
+    what: "250 to all and a 421",
+    replies: [`${OK}\n${OK}\n${OK}\n421 Closing`],
+    result: "successful",
+    is: "to be hung up",
+  },
+  {
     what: "250 to all and a further 550",
     replies: [`${OK}\n${OK}\n${OK}\n${NO}`],
     result: OUT_OF_STEP,

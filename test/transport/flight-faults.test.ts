@@ -143,6 +143,17 @@ describe("a server that hangs up after a flight", () => {
     });
   }
 
+  test("after a 250 and a 421, in one segment, has accepted the message", async () => {
+    await using subject = await createFlightSubject();
+    const { server, send } = subject;
+    await warmUp(subject);
+    server.script("body", mis.then(mis.replyAndClose("421 4.3.2 Bye")));
+    expect(shortOf(await send())).toBe("sent");
+    server.script("body", undefined);
+    expect(shortOf(await send())).toBe("sent");
+    expect(server.messages.map(({ via }) => via)).toEqual(["BDAT", "BDAT", "BDAT"]);
+  });
+
   test("gets DATA for an hour", async () => {
     await using subject = await createFlightSubject();
     const { server, clock, send } = subject;

@@ -79,7 +79,7 @@ function ifLost({ isRuledOut }: Standing, isEndWritten: boolean): Outcome {
 function contradicts(arrival: Arrival, outcome: Outcome, known: Knowledge): boolean {
   const { reply } = arrival;
   if (reply === null || !isEndWrittenBefore(arrival, known)) return false;
-  if (reply.code === CLOSING && endOf(known)?.step === "message") return false;
+  if (reply.code === CLOSING) return false;
   return (outcome === "successful") !== isPositive(reply);
 }
 

@@ -10,7 +10,7 @@ import {
   type RestoreOptions,
   type RestoreTarget,
 } from "../domain/backup.ts";
-import { SealpostError } from "../errors.ts";
+import { invalidParameter, SealpostError } from "../errors.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import { keyIdOf } from "../secrets/seal.ts";
 import { createInstanceSecretRepository } from "../storage/instance-secrets.ts";
@@ -25,6 +25,7 @@ import {
   newCopyId,
   SNAPSHOT,
   STAGING,
+  STAYS,
 } from "../storage/moves/tables.ts";
 import { changedRows, holdCopied } from "../storage/queued-mail.ts";
 import type { SealedRepository } from "../storage/sealed-values.ts";
@@ -74,6 +75,9 @@ export function createRestoreTarget(deps: {
 
   async function plan(header: BackupHeader, { replace }: RestoreOptions) {
     const steps = planRestore(migrations, header.migrations);
+    const staying = header.tables.find(({ name }) => STAYS.includes(name));
+    if (staying !== undefined)
+      throw invalidParameter("header", `no backup has the table ${staying.name}; use another one`);
     assertOwn(foreignAmong(header.tables, header.migrations));
     if (keyring !== null) await assertKeys(keyring, header);
     const inUse = replace ? null : await staging.tableInUse();

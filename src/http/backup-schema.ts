@@ -4,6 +4,8 @@ import { BACKUP_FORMAT } from "../domain/backup.ts";
 /** Names become part of statements. */
 const name = v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/), v.maxLength(100));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const MAX_DATE_MS = 8.64e15;
+const date = v.pipe(count, v.maxValue(MAX_DATE_MS));
 const hex = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
 const value = v.union([
@@ -27,7 +29,7 @@ export const backupTable = v.object({
 export const backupHeader = v.object({
   sealpost: v.literal(BACKUP_FORMAT),
   version: v.string(),
-  migrations: v.array(v.object({ name: v.string(), hash: hex, appliedAt: count })),
+  migrations: v.array(v.object({ name: v.string(), hash: hex, appliedAt: date })),
   keys: v.array(v.string()),
   keyCheck: v.string(),
   tables: v.pipe(v.array(backupTable), v.minLength(1)),

@@ -85,6 +85,17 @@ export function isConstraintError(error: unknown): boolean {
   return resultCode(error) === "SQLITE_CONSTRAINT";
 }
 
+/** Whether the database rejected a statement for its text or its values. */
+export function isRejectedStatement(error: unknown): boolean {
+  return /^(?:UNKNOWN_)?SQL/.test(resultCode(error));
+}
+
+/** Returns the database's own message: that of the innermost cause. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? reasonOf(error.cause) : error.message;
+}
+
 /** Whether another connection held a lock, so that nothing was done and the call can be repeated. */
 export function isBusy(error: unknown): boolean {
   const code = resultCode(error);

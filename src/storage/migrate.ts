@@ -5,7 +5,7 @@ import type { Database, Migration, Statement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { SealpostError } from "../errors.ts";
 import { prepareStatement, STATEMENTS } from "./drizzle.ts";
-import { isUnavailable } from "./errors.ts";
+import { isUnavailable, reasonOf } from "./errors.ts";
 import { keptTableOf, restoreTriggers } from "./kept-tables.ts";
 
 const BREAKPOINT = /^--> statement-breakpoint\s*$/m;
@@ -220,10 +220,4 @@ async function apply(database: Database, step: Step, now: Date): Promise<boolean
 /** Returns the statement that records a migration as applied. */
 export function recordMigration({ name, hash }: Pick<Step, "name" | "hash">, at: Date): SQL {
   return sql`INSERT INTO migration (name, hash, applied_at) VALUES (${name}, ${hash}, ${at.getTime()})`;
-}
-
-/** Returns the database's own message: that of the innermost cause. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? reasonOf(error.cause) : error.message;
 }

@@ -2,6 +2,8 @@ import { type SQL, sql } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Database, Statement } from "../../contracts/database.ts";
 import type { BackupRow, BackupTable } from "../../domain/backup.ts";
+import { invalidParameter } from "../../errors.ts";
+import { isRejectedStatement, reasonOf } from "../errors.ts";
 import { CREATE_TABLE, recordMigration, type Step } from "../migrate.ts";
 import { changedRows, holdCopied } from "../queued-mail.ts";
 import type { RestorePlan } from "./plan.ts";
@@ -20,6 +22,8 @@ import {
 const ROWS_PER_COMMIT = 200;
 /** Filled by a start and by requests before anything is set up. */
 const FILLED_BY_START = "epoch instance audit idempotency try_window attempt_slot server_health".split(" ");
+/** Its rows are those that migrations insert. */
+const COUNTERS = "epoch";
 /** A start creates the first admin. */
 const FIRST_ADMIN = "admin";
 
@@ -31,9 +35,12 @@ interface CountRow {
 interface StagingTables {
   /** Returns a table that has data of a user; `null` if the instance is as its first start left it. */
   tableInUse(): Promise<string | null>;
-  /** Creates the tables, and drops those of an earlier restore. */
+  /**
+   * Creates the tables, and drops those of an earlier restore.
+   * @throws {SealpostError} `invalid_parameter` if their names do not fit each other.
+   */
   create(id: string, tables: readonly BackupTable[]): Promise<void>;
-  /** @throws {SealpostError} `conflict` if another restore has begun meanwhile. */
+  /** @throws {SealpostError} `conflict` if another restore has begun meanwhile; `invalid_parameter` if a row does not fit. */
   insert(id: string, table: BackupTable, rows: readonly BackupRow[]): Promise<void>;
   /** Returns whether the tables exist and have all rows. */
   isComplete(id: string, tables: readonly BackupTable[]): Promise<boolean>;
@@ -42,6 +49,7 @@ interface StagingTables {
    * migrations. One commit.
    * @param also statements after all others.
    * @returns the number of messages that are held, with the work of plugins.
+   * @throws {SealpostError} as {@link insert} does.
    */
   replaceAll(
     id: string,
@@ -68,13 +76,14 @@ export function createStagingTables(database: Database, dueTimes: readonly SQLit
     },
 
     async create(id, tables) {
-      await database.commit([
+      const statements = [
         ...(await dropCopies(database, STAGING)),
         // Columns without a type keep values as they are.
         ...tables.map(({ name, columns }) =>
           run(sql`CREATE TABLE ${stagingOf(id, name)} (${columnList(columns)})`),
         ),
-      ]);
+      ];
+      await database.commit(statements).catch(unfit("header", id));
     },
 
     async insert(id, { name }, rows) {
@@ -82,7 +91,7 @@ export function createStagingTables(database: Database, dueTimes: readonly SQLit
         run(sql`INSERT INTO ${stagingOf(id, name)} VALUES (${sql.join(row.map(expressionOf), sql`, `)})`),
       );
       for (let at = 0; at < inserts.length; at += ROWS_PER_COMMIT)
-        await database.commit(inserts.slice(at, at + ROWS_PER_COMMIT)).catch(replacedBy("restore"));
+        await database.commit(inserts.slice(at, at + ROWS_PER_COMMIT)).catch(unfit("rows", id));
     },
 
     async isComplete(id, tables) {
@@ -102,18 +111,16 @@ export function createStagingTables(database: Database, dueTimes: readonly SQLit
         ...old.toReversed().map(({ name }) => run(sql`DROP TABLE ${sql.identifier(name)}`)),
         run(CREATE_TABLE),
         ...before.flatMap((step) => applied(step, new Date(step.appliedAt))),
-        ...tables.flatMap((table) => moved(id, table)),
+        ...tables.filter(({ name }) => name !== COUNTERS).flatMap((table) => moved(id, table)),
         ...after.flatMap((step) => applied(step, now)),
         // No counter that an instance has read before may come again.
         run(sql`UPDATE epoch SET n = ${now.getTime()}`),
       ];
       const holds = holdCopied(database, dueTimes);
-      const results: readonly unknown[] = await database.commit([
-        ...statements,
-        ...holds,
-        ...also,
-        ...(await dropCopies(database, STAGING)),
-      ]);
+      const drops = await dropCopies(database, STAGING);
+      const results: readonly unknown[] = await database
+        .commit([...statements, ...holds, ...also, ...drops])
+        .catch(unfit("rows", id));
       return changedRows(results.slice(statements.length, statements.length + holds.length));
     },
   };
@@ -130,6 +137,21 @@ export function createStagingTables(database: Database, dueTimes: readonly SQLit
       run(sql`INSERT INTO ${table} (${list}) SELECT ${list} FROM ${stagingOf(id, name)} ORDER BY rowid`),
     ];
   }
+}
+
+/**
+ * Creates what handles the error of a statement with names or values of a backup.
+ * @throws {SealpostError} `conflict` if another restore has begun meanwhile; `invalid_parameter` if the database rejects them.
+ * @throws any other error.
+ */
+function unfit(parameter: "header" | "rows", id: string) {
+  const otherwise = replacedBy("restore");
+  return (cause: unknown): never => {
+    const isReplaced = reasonOf(cause).includes(`no such table: ${STAGING}`);
+    if (isReplaced || !isRejectedStatement(cause)) return otherwise(cause);
+    const reason = reasonOf(cause).replaceAll(`${STAGING}${id}_`, "");
+    throw invalidParameter(parameter, `rejected by the database (${reason}); use another backup`);
+  };
 }
 
 /** A used nonce stays used. */

@@ -4,7 +4,7 @@ import type { Database } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { DrainBounds, PluginInstance } from "../contracts/plugin/definition.ts";
 import type { Epoch } from "../storage/epoch.ts";
-import type { RunInBackground } from "./background.ts";
+import { createRun, type RunInBackground } from "./background.ts";
 
 /** Bounds the delay of work that another process has recorded, or that is to be repeated. */
 export const SWEEP_MS = 5_000;
@@ -12,17 +12,20 @@ export const SWEEP_MS = 5_000;
 const RARE_SWEEP_MS = 60_000;
 /** Interval of the drains of a plugin that does not say when its work is due. */
 const UNKNOWN_DUE_MS = 60_000;
+/** Bounds the answer of a plugin to when its work is due: the alarm of an object waits for it. */
+const NEXT_DUE_MS = 2_000;
 /** Wakes within this time share a drain. */
 const PAUSE_MS = 50;
 
 const log = getLogger(["sealpost", "plugin"]);
+const runNextDue = createRun(NEXT_DUE_MS);
 
 type DrainWork = (bounds: DrainBounds) => Promise<void>;
 /** The part of a plugin that has work. */
 type WorkInstance = Pick<PluginInstance, "drain" | "nextDueAt" | "abandonLeases">;
 
-/** A plugin with leases. */
-interface Lessee {
+/** A plugin with work, or with leases. */
+interface NamedInstance {
   readonly plugin: string;
   readonly instance: WorkInstance;
 }
@@ -35,10 +38,11 @@ export interface PluginWork {
   readonly plugins: readonly string[];
   /**
    * Returns when the next work is due that a drain before now has not done, in milliseconds since the Unix epoch. Soon
-   * during a drain, because the object that asks may end at any time. Infinite if none waits.
+   * during a drain, because the object that asks may end at any time. Infinite if none waits. Never rejects.
    * @param now the same.
+   * @param unsaidMs in how many milliseconds it is due where a plugin fails to say it. Default: a minute.
    */
-  nextAt(now: number): Promise<number>;
+  nextAt(now: number, unsaidMs?: number): Promise<number>;
   /**
    * Ends the leases of a process that has ended. Only for the only worker of a database, before it starts the plugins.
    * Never rejects: where it fails, the leases expire.
@@ -72,7 +76,7 @@ export function createPluginWork(deps: PluginWorkDeps): PluginWork {
   const { database, epoch, background, platform, drainLater, sharesDrains } = deps;
   const workers: { readonly plugin: string; readonly instance: WorkInstance; readonly drain: DrainWork }[] =
     [];
-  const lessees: Lessee[] = [];
+  const lessees: NamedInstance[] = [];
   const drains = new Set<Pick<DrainBounds, "timeLeftMs">>();
   let woken: PromiseWithResolvers<void> | null = null;
 
@@ -83,10 +87,10 @@ export function createPluginWork(deps: PluginWorkDeps): PluginWork {
     drains.delete(own);
   };
 
-  async function nextAt(now: number): Promise<number> {
+  async function nextAt(now: number, unsaidMs = UNKNOWN_DUE_MS): Promise<number> {
     // One that goes on after its time may never end.
     if ([...drains].some(({ timeLeftMs }) => timeLeftMs() > 0)) return now + SWEEP_MS;
-    const times = workers.map(({ instance }) => nextOf(instance, epoch, now));
+    const times = workers.map((worker) => nextOf(worker, epoch, now, unsaidMs));
     return Math.min(...(await Promise.all(times)));
   }
 
@@ -148,29 +152,41 @@ export function createPluginWork(deps: PluginWorkDeps): PluginWork {
   };
 }
 
-async function abandonLeases(database: PluginWorkDeps["database"], lessee: Lessee): Promise<void> {
+async function abandonLeases(database: PluginWorkDeps["database"], lessee: NamedInstance): Promise<void> {
   const { plugin } = lessee;
   await commitLeases(database, [lessee]).catch((error) =>
     log.error("Plugin {plugin} could not end its leases: {error}", { plugin, error }),
   );
 }
 
-async function commitLeases(database: PluginWorkDeps["database"], lessees: readonly Lessee[]): Promise<void> {
+async function commitLeases(
+  database: PluginWorkDeps["database"],
+  lessees: readonly NamedInstance[],
+): Promise<void> {
   const statements = lessees.flatMap(({ instance }) => instance.abandonLeases?.() ?? []);
   if (statements.length > 0) await database.commit(statements);
 }
 
 /** Returns when the next work of a plugin is due, in milliseconds since the Unix epoch. */
-async function nextOf(instance: WorkInstance, epoch: PluginWorkDeps["epoch"], now: number): Promise<number> {
+async function nextOf(
+  { plugin, instance }: NamedInstance,
+  epoch: PluginWorkDeps["epoch"],
+  now: number,
+  unsaidMs: number,
+): Promise<number> {
   if (instance.nextDueAt === undefined) return now + UNKNOWN_DUE_MS;
-  const dueAt = await epoch.run(async () => (await instance.nextDueAt?.()) ?? null);
-  return dueAt === null ? Number.POSITIVE_INFINITY : Math.max(dueAt.getTime(), now + SWEEP_MS);
+  const next = async () => {
+    const dueAt = await epoch.run(async () => (await instance.nextDueAt?.()) ?? null);
+    if (dueAt === null) return Number.POSITIVE_INFINITY;
+    if (Number.isNaN(dueAt.getTime())) throw new TypeError("The date of nextDueAt() is not valid");
+    return Math.max(dueAt.getTime(), now + SWEEP_MS);
+  };
+  return runNextDue(plugin, "say when its work is due", next, now + unsaidMs);
 }
 
 /** Returns the time until the next rare sweep, by what the latest drain has left. */
 async function rareSweepMs(nextAt: PluginWork["nextAt"], now: number): Promise<number> {
-  const next = await nextAt(now).catch(() => now + SWEEP_MS);
-  return Math.min(next - now, RARE_SWEEP_MS);
+  return Math.min((await nextAt(now, SWEEP_MS)) - now, RARE_SWEEP_MS);
 }
 
 /** Creates a drain of which one runs at a time. A call during one has it look again, and returns immediately. */

@@ -35,6 +35,22 @@ test.each([
   expect((await work.nextAt(NOW)) - NOW).toBe(seconds * 1_000);
 });
 
+const UNSAID: readonly (readonly [what: string, nextDueAt: () => Promise<Date | null>])[] = [
+  ["throws", () => Promise.reject(new Error("planted"))],
+  ["returns no valid date", async () => new Date(Number.NaN)],
+  ["never returns", () => new Promise(() => undefined)],
+];
+test.each(UNSAID)(
+  "a plugin whose nextDueAt %s is due in a minute, and is no obstacle for others",
+  async (_, unsaid) => {
+    const work = pluginWork();
+    work.add("unsaid", { drain, nextDueAt: unsaid });
+    expect((await work.nextAt(NOW)) - NOW).toBe(60_000);
+    work.add("sooner", { drain, nextDueAt: due(10) });
+    expect((await work.nextAt(NOW)) - NOW).toBe(10_000);
+  },
+);
+
 test("the next work is due soon while a drain is under way, because the object may end", async () => {
   const work = pluginWork();
   const end = Promise.withResolvers<void>();

@@ -135,7 +135,7 @@ export class Sealpost extends DurableObject implements Served {
   /** Sends queued mail that is due, and once a day deletes rows past their retention. */
   async alarm(): Promise<void> {
     this.#alarmAt = Number.POSITIVE_INFINITY;
-    // The platform gives up an alarm that fails seven times, so none may fail. If it ends the object, another one follows.
+    // The platform gives up an alarm that fails seven times, so none may fail for its work. If it ends the object, another one follows.
     if (this.#started === null) await this.#setAlarm(Date.now() + AFTER_FAILURE_MS);
     const started = Promise.withResolvers<void>();
     const work = this.#run(WORK_MS, (instance) => {
@@ -154,6 +154,8 @@ export class Sealpost extends DurableObject implements Served {
     // Without an instance, nothing knows when its plugins have work.
     if (failed) await this.#setAlarm(Date.now() + AFTER_FAILURE_MS);
     else await this.#arm();
+    // The platform repeats an alarm that fails, six times.
+    if (this.#alarmAt === Number.POSITIVE_INFINITY) throw new Error("No other alarm could be set");
   }
 
   async #work(instance: WorkerInstance): Promise<void> {
@@ -230,9 +232,17 @@ export class Sealpost extends DurableObject implements Served {
     return since !== undefined && since > now ? now : (since ?? now) + DAY_MS;
   }
 
-  #setAlarm(at: number): Promise<void> {
+  /** Never rejects: where no alarm can be set, the work goes on. */
+  async #setAlarm(at: number): Promise<void> {
     this.#alarmAt = at;
-    return this.ctx.storage.setAlarm(at);
+    try {
+      await this.ctx.storage.setAlarm(at);
+    } catch (error) {
+      log.error("Cannot set an alarm: {error}", { error });
+      // The next commit or request sets one.
+      this.#alarmAt = Number.POSITIVE_INFINITY;
+      this.#armedChanges = -1;
+    }
   }
 }
 

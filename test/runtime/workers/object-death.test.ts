@@ -31,6 +31,7 @@ interface Doors {
   readonly ended: number;
   readonly pruned: number;
   readonly alarmsSet: number;
+  readonly thrown: readonly string[];
   /** `null` while an alarm runs. */
   readonly alarmAt: number | null;
 }
@@ -207,6 +208,32 @@ test("an alarm of an instance that cannot start follows a minute later", async (
     expect((alarmAt ?? 0) - Date.now()).toBeWithin(30_000, 60_001);
     break;
   }
+});
+
+test("an object whose alarms could not be set loses nothing: the next request sets one, and the platform repeats the alarm", async () => {
+  using folder = temporaryFolder();
+  await using smtp = await startSmtpServer({ script: { rcpt: reply("450 4.2.0 Try again") } });
+  const lines: string[] = [];
+  await using worker = await start(folder.path, { onLine: (line) => lines.push(line) });
+  const admin = await prepare(worker, smtp);
+  const ask = async (path: string) => (await fetch(new URL(path, worker.url))).json() as Promise<Doors>;
+  await ask("/doors/reject?reject");
+  const id = await queue(admin, "later@example.net");
+  await until(admin, id, "deferred");
+  while (!lines.some((line) => line.includes("Cannot set an alarm"))) await Bun.sleep(20);
+  expect((await ask("/doors/reject")).thrown).toEqual([]);
+  await ask("/healthz");
+  const isNear = (alarmAt: number | null) => alarmAt !== null && alarmAt < Date.now() + 3_600_000;
+  while (!isNear((await ask("/doors/")).alarmAt)) await Bun.sleep(20);
+  await ask("/doors/alarm?reject");
+  while ((await ask("/doors/")).thrown.length === 0) await Bun.sleep(20);
+  await ask("/doors/reject");
+  // Repeated by the platform.
+  for (let doors = await ask("/doors/"); doors.ended < 2 || doors.alarmAt === null; ) {
+    await Bun.sleep(20);
+    doors = await ask("/doors/");
+  }
+  expect((await ask("/doors/")).thrown).toEqual(["Error: No other alarm could be set"]);
 });
 
 test("requests that arrive while the object fails to start all fail with it", async () => {

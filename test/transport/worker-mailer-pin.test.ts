@@ -1,11 +1,19 @@
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
+import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const FOLDER = dirname(fileURLToPath(import.meta.resolve("worker-mailer/package.json")));
 // The file that the build of the Worker uses.
 const text = await Bun.file(join(FOLDER, "dist", "index.js")).text();
+
+test("driver and observer of worker-mailer stay within 250 lines", async () => {
+  const folder = join(import.meta.dir, "..", "..", "src", "transport", "worker-mailer");
+  const files = await readdir(folder);
+  const texts = await Promise.all(files.map((name) => Bun.file(join(folder, name)).text()));
+  expect(texts.join("").split("\n").length - 1).toBeLessThanOrEqual(250);
+});
 
 // If one of these fails, read the changes of the package before you adapt the observer.
 describe("worker-mailer is the version that the observer knows:", () => {

@@ -42,8 +42,6 @@ class WorkerMailerConnection extends SmtpConnection {
  * @throws {TypeError} if `ehloName` is not one word.
  */
 export function createWorkerMailerTransport(options: SmtpTransportOptions): Transport {
-  return createSmtpTransport({
-    ...options,
-    driver: { name: "worker-mailer", Connection: WorkerMailerConnection },
-  });
+  const driver = { name: "worker-mailer", Connection: WorkerMailerConnection };
+  return createSmtpTransport({ ...options, driver });
 }

@@ -3,9 +3,6 @@ import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import { parseExtensions, type RawReply } from "../../smtp/replies.ts";
 import { offerSocket } from "./sockets.ts";
 
-/** Short, because the library never clears a timer and workerd allows 10,000. Its reads never have to wait. */
-const LIBRARY_TIMEOUT_MS = 1000;
-
 /** A running instance of worker-mailer. */
 export interface Library {
   /** Resolves when the library has logged in. */
@@ -56,10 +53,11 @@ export function connectLibrary(server: ConnectionSettings, onWrite: (text: strin
     credentials: { username: octets(username), password: octets(password.reveal()) },
     authType: "plain",
     logLevel: LogLevel.NONE,
-    socketTimeoutMs: LIBRARY_TIMEOUT_MS,
+    // Short, because the library never clears a timer and workerd allows 10,000. Its reads never have to wait.
+    socketTimeoutMs: 1000,
   });
   connecting.catch(() => undefined);
-  if (offerSocket(null)) throw new TypeError("worker-mailer is bundled with cloudflare:sockets");
+  if (offerSocket(null) !== null) throw new TypeError("worker-mailer is bundled with cloudflare:sockets");
   return {
     connecting,
     send: async (from: string, to: string) => (await connecting).send({ from, to, subject: "-", text: "-" }),

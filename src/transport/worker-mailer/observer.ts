@@ -14,9 +14,8 @@ const REPLY_DELAY_MS = 1;
 
 /**
  * Reads both directions between worker-mailer and the server. A reply that lets the library continue reaches the
- * conversation after the library has written its next command. If the conversation writes the same command, it leaves as
- * the conversation spells it. The conversation alone gets every other reply. So it never takes a command for written that
- * was not, and the result is its own.
+ * conversation after the library has written its next command. If the conversation writes the same one, it leaves as the
+ * conversation spells it. All other replies are the conversation's alone, and so is the result.
  */
 export class Observer {
   readonly #library: Library;
@@ -50,7 +49,7 @@ export class Observer {
         return isObserved || emit(event, ...values);
       },
       write: (bytes: Uint8Array, onWritten?: () => void): boolean => {
-        this.#onConversation(bytes, () => void write(bytes, onWritten));
+        void this.#onConversation(bytes, () => void write(bytes, onWritten));
         return true;
       },
     });
@@ -83,26 +82,22 @@ export class Observer {
 
   #onLibrary(text: string): void {
     const step = this.#isMessageDue && text.endsWith(MESSAGE_END) ? "message" : stepOf(text);
-    if (step === null) {
-      this.#hangUp();
-      return;
-    }
-    this.#libraryStep.resolve(step);
-    this.#release();
+    if (step !== null) {
+      this.#libraryStep.resolve(step);
+      this.#release();
+    } else this.#hangUp();
   }
 
-  #onConversation(bytes: Uint8Array, leave: () => void): void {
+  async #onConversation(bytes: Uint8Array, leave: () => void): Promise<void> {
     // The rest of an AUTH exchange or a message, RSET and QUIT come from the conversation alone.
     const isRest = this.#step === "auth" || this.#step === "message";
     const step = this.#isMessageDue ? "message" : isRest ? null : stepOf(new TextDecoder().decode(bytes));
     if (!isRest) [this.#step, this.#isMessageDue] = [step, false];
-    if (step === null) leave();
-    else
-      void this.#libraryStep.promise.then((libraryStep) => {
-        this.#libraryStep = Promise.withResolvers();
-        if (libraryStep === step) leave();
-        else this.#hangUp();
-      });
+    if (step === null) return leave();
+    const libraryStep = await this.#libraryStep.promise;
+    this.#libraryStep = Promise.withResolvers();
+    if (libraryStep === step) leave();
+    else this.#hangUp();
   }
 
   #release(): void {

@@ -223,5 +223,6 @@ const QUEUED = "250 2.0.0 Queued";
 
 /** Returns the path between angle brackets, decoded from UTF-8. */
 function pathOf(line: string): string {
-  return Buffer.from(/<([^>]*)>/.exec(line)?.[1] ?? "", "latin1").toString("utf8");
+  const path = /<((?:"(?:[^"\\]|\\.)*"|[^>"])*)>/.exec(line)?.[1] ?? "";
+  return Buffer.from(path, "latin1").toString("utf8");
 }

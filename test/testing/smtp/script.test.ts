@@ -16,6 +16,15 @@ import { RawClient } from "./client.ts";
 const MAIL = "MAIL FROM:<a@client.test>\r\n";
 const MESSAGE = `${MAIL}RCPT TO:<b@mx.test>\r\nDATA\r\n`;
 
+test("a quoted local part may hold an angle bracket", async () => {
+  await using server = await startSmtpServer();
+  using client = await RawClient.greet(server);
+  await client.ask('MAIL FROM:<"a>b \\" c"@client.test> SIZE=9');
+  await client.flight('RCPT TO:<"d>"@mx.test>\r\nDATA\r\n', 2);
+  await client.ask("\r\n.");
+  expect(server.messages).toMatchObject([{ from: '"a>b \\" c"@client.test', recipients: ['"d>"@mx.test'] }]);
+});
+
 describe("a script", () => {
   test("applies a given number of times", async () => {
     await using server = await startSmtpServer({ script: { noop: times(2, reply("451 Later")) } });
@@ -32,6 +41,15 @@ describe("a script", () => {
     await client.ask("MAIL FROM:<a@client.test>");
     expect(await client.ask("RCPT TO:<bob@mx.test>")).toStartWith("550 ");
     expect(await client.ask("RCPT TO:<ann@mx.test>")).toStartWith("250 ");
+  });
+
+  test("applies to each matching line, whatever the flags of the pattern", async () => {
+    await using server = await startSmtpServer({
+      script: { rcpt: when(/<bob@/g, reply("550 No such user")) },
+    });
+    using client = await RawClient.greet(server);
+    await client.ask("MAIL FROM:<a@client.test>");
+    for (let i = 0; i < 3; i++) expect(await client.ask("RCPT TO:<bob@mx.test>")).toStartWith("550 ");
   });
 
   test("can differ by connection", async () => {

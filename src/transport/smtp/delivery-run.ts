@@ -313,7 +313,10 @@ export class DeliveryRun {
     this.seen = { ...this.seen, addresses: addresses === null ? null : this.#addresses };
     if (dialed.failure !== null) {
       const { failure } = dialed;
-      return { address, hasNext, failure, reached: address === null ? 0 : 1, connection: null };
+      if (address === null) return { address, hasNext, failure, reached: 0, connection: null };
+      // TCP has connected, and the handshake of implicit TLS has failed.
+      this.roundTrips++;
+      return { address, hasNext, failure, reached: 1, connection: null };
     }
     this.roundTrips += server.security === "implicit" ? 2 : 1;
     const connection = createConnection(dialed.socket, server, accessToken);

@@ -30,6 +30,11 @@ interface RaceOptions {
 
 /** RFC 8305 5: the Connection Attempt Delay. */
 const ATTEMPT_DELAY_MS = 250;
+/**
+ * Idle time before the first probe of TCP (RFC 9293 3.8.4). Firewalls forget idle connections after a few minutes without
+ * closing them, and a host that has restarted closes none.
+ */
+const PROBE_MS = 60_000;
 /** Period for which an address that failed is tried last. */
 const FAILED_MS = 600_000;
 const MAX_ADDRESSES = 1_000;
@@ -97,6 +102,7 @@ function dial(address: string, port: number, signal: AbortSignal): Promise<Socke
   const socket = net.connect({ host: address, port });
   // Commands that may share a segment share a write (RFC 2920 3.1), so Nagle's algorithm only delays.
   socket.setNoDelay(true);
+  socket.setKeepAlive(true, PROBE_MS);
   return untilReady(socket, "connect", signal, (error) => failed("connect", failureCodeOf(error), error));
 }
 

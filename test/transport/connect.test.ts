@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { ConnectError } from "../../src/contracts/transport.ts";
 import { NOTHING_SEEN, notSent, type Phase } from "../../src/domain/delivery.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
@@ -18,6 +19,16 @@ async function errorOf(options: Partial<ConnectOptions>, host: string, port = 25
   );
   if (!(error instanceof ConnectError)) return error;
   return { phase: error.phase, code: error.code, retryable: error.retryable, message: error.message };
+}
+
+/** Returns when the kernel probes the connection from a local port, in milliseconds. `null`: never (proc(5), tcp). */
+function idleTimerMs(localPort: number): number | null {
+  const local = `:${localPort.toString(16).toUpperCase().padStart(4, "0")}`;
+  const rows = readFileSync("/proc/net/tcp", "utf8").split("\n");
+  const [, , , , , timer = ""] =
+    rows.map((row) => row.trim().split(/\s+/)).find((row) => row[1]?.endsWith(local)) ?? [];
+  const [kind, ticks = "0"] = timer.split(":");
+  return kind === "02" ? Number.parseInt(ticks, 16) * 10 : null;
 }
 
 describe("createConnect()", () => {
@@ -59,6 +70,16 @@ describe("createConnect()", () => {
     socket.destroy();
     expect(lookups).toBe(1);
     expect(phases).toEqual(["dns", "connect"]);
+  });
+
+  test.skipIf(process.platform !== "linux")("probes an idle connection within a minute", async () => {
+    await using server = await startSmtpServer();
+    const connect = createConnect({ egress: "private", ports: [] });
+    const socket = await connect({ host: "127.0.0.1", port: server.port, tls: false }, { signal: never });
+    // Once the greeting is acknowledged, no other timer runs.
+    await Bun.sleep(100);
+    expect(idleTimerMs(socket.localPort ?? 0)).toBeWithin(50_000, 60_001);
+    socket.destroy();
   });
 
   test("dials the next address if one is refused", async () => {

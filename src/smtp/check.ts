@@ -1,5 +1,5 @@
 import { type Failure, notSent } from "../domain/delivery.ts";
-import { type Loss, type Port, type Received, SERVICE_CLOSING, type Task } from "./task.ts";
+import { type Loss, type Port, phaseOf, type Received, SERVICE_CLOSING, type Task } from "./task.ts";
 import { isAscii } from "./transaction.ts";
 
 /** Checks whether the server accepts a sender and, if given, a recipient. Sends MAIL and RCPT, but no message. */
@@ -28,9 +28,11 @@ export class AddressCheck implements Task {
 
   onReply({ step, verdict, raw, reply }: Received): void {
     if (verdict === "rejected") {
-      const phase = step === "mail" ? "sender" : "recipient";
       const afterwards = reply.code === SERVICE_CLOSING ? "hang-up" : "quit";
-      this.#port.conclude({ successful: false, failure: this.#port.rejection(phase, raw) }, afterwards);
+      this.#port.conclude(
+        { successful: false, failure: this.#port.rejection(phaseOf(step), raw) },
+        afterwards,
+      );
       return;
     }
     this.#port.session.isReset = false;

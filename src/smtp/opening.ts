@@ -10,7 +10,15 @@ import {
   rejectsMechanism,
   SaslExchange,
 } from "./sasl.ts";
-import { type Afterwards, type Loss, type Port, type Received, SERVICE_CLOSING, type Task } from "./task.ts";
+import {
+  type Afterwards,
+  type Loss,
+  type Port,
+  phaseOf,
+  type Received,
+  SERVICE_CLOSING,
+  type Task,
+} from "./task.ts";
 
 export interface OpeningOptions {
   readonly ehloName: string;
@@ -89,8 +97,7 @@ export class Opening implements Task {
       this.#authenticate();
       return;
     }
-    const phase = step === "greeting" || step === "starttls" || step === "auth" ? step : "ehlo";
-    this.#fail(this.#rejection ?? this.#port.rejection(phase, raw));
+    this.#fail(this.#rejection ?? this.#port.rejection(phaseOf(step), raw));
   }
 
   #afterEhlo(): void {

@@ -82,6 +82,8 @@ export interface Session {
   readonly listed: { clear: Extensions; tls: Extensions };
   /** Whether the server has no transaction: its latest reply to EHLO, RSET or a message was 250 (RFC 5321 4.1.4). */
   isReset: boolean;
+  /** Rejected commands since the server accepted a message. */
+  rejected: number;
   readonly learned: {
     /** Whether the server accepted a message by BDAT. */
     acceptsBdat: boolean;
@@ -101,6 +103,7 @@ export function createSession(isTls: boolean): Session {
     extensions: NO_EXTENSIONS,
     listed: { clear: NO_EXTENSIONS, tls: NO_EXTENSIONS },
     isReset: false,
+    rejected: 0,
     learned: { acceptsBdat: false, rejectsBdat: false, losesBdat: false, acceptsReset: false },
   };
 }

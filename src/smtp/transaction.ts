@@ -1,7 +1,15 @@
 import type { Pipelining } from "../domain/definition-fields.ts";
 import { type Failure, notSent, type SmtpReply, unknownOutcome } from "../domain/delivery.ts";
 import type { RawReply } from "./replies.ts";
-import { type Afterwards, type Loss, type Port, type Received, SERVICE_CLOSING, type Task } from "./task.ts";
+import {
+  type Afterwards,
+  type Loss,
+  type Port,
+  phaseOf,
+  type Received,
+  SERVICE_CLOSING,
+  type Task,
+} from "./task.ts";
 
 /** One message to one recipient (RFC 5321 3.3). */
 export interface MessageTransfer {
@@ -21,7 +29,7 @@ export interface TransactionOptions {
   readonly pipelining: Pipelining;
   /** Whether BDAT is allowed: the server replied within the last seconds, and has not rejected BDAT. */
   readonly mayUseBdat: boolean;
-  /** Whether the connection stays open after a rejection. RSET then precedes the next message. */
+  /** Whether the connection stays open after a few rejections. RSET then precedes the next message. */
   readonly survivesRejection: boolean;
 }
 
@@ -34,6 +42,11 @@ const MAX_FLIGHT_OCTETS = 64 * 1024;
 /** Replies to BDAT that reject the command itself (RFC 5321 4.2.3). */
 const UNKNOWN_COMMAND: readonly number[] = [500, 502, 503];
 const BAD_SEQUENCE = 503;
+/**
+ * Number of rejected commands in a row after which the connection is closed. From ten on Postfix delays its replies, and
+ * later it hangs up (`smtpd_soft_error_limit`), as Exim does (`smtp_accept_max_nonmail`). A flight without replies is unknown.
+ */
+const MAX_REJECTED = 8;
 const DOT = 0x2e;
 /** The end of mail data (RFC 5321 4.1.1.4), after the CRLF of the last line. */
 const END_OF_DATA = Uint8Array.of(DOT, 0x0d, 0x0a);
@@ -162,24 +175,28 @@ export class Transaction implements Task {
     }
     const { session } = this.#port;
     session.isReset = true;
+    session.rejected = 0;
     if (this.#isBdat) session.learned.acceptsBdat = true;
     this.#port.conclude({ successful: true, reply }, "reuse");
   }
 
   #onRejected({ step, raw, isLast }: Received): void {
     const { code } = raw;
+    const { session } = this.#port;
+    session.rejected++;
     if (step === "mail") this.#noteMail();
     if (step === "mail" || step === "rcpt") {
       this.#isRuledOut ||= this.#wasReset && !(step === "mail" && code === BAD_SEQUENCE);
     }
     if (step === "bdat" && this.#rejection === null && UNKNOWN_COMMAND.includes(code)) {
-      this.#port.session.learned.rejectsBdat = true;
+      session.learned.rejectsBdat = true;
     }
     const isEnd = step === "bdat" || step === "message";
-    const phase = step === "mail" ? "sender" : step === "rcpt" ? "recipient" : "data";
+    const phase = phaseOf(step);
     this.#rejection ??= this.#port.rejection(phase, raw);
     if (code === SERVICE_CLOSING) this.#onClosing(phase, isEnd);
-    else if (isEnd) this.#fail(this.#rejection, this.#options.survivesRejection ? "reuse" : "quit");
+    else if (isEnd && this.#options.survivesRejection && session.rejected < MAX_REJECTED)
+      this.#fail(this.#rejection, "reuse");
     else if (isLast) this.#fail(this.#rejection, "quit");
   }
 

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Receipt } from "../../src/domain/delivery.ts";
 import { Secret } from "../../src/domain/secret.ts";
-import { makeTransport, sendTo, serverAt } from "../transport/support.ts";
+import { makeTransport, sendTo, serverAt, timed } from "../transport/support.ts";
 import { createPeerCertificate, DOMAIN, type Peer, USER } from "./peer.ts";
 import { type PeerServer, SERVERS } from "./servers.ts";
 
@@ -94,6 +94,23 @@ function testServer(server: PeerServer, isSkipped: boolean): void {
       expect(outcomes).toEqual(["sent", rejected, "sent", rejected, "sent", rejected, "sent"]);
       await until(DELIVERED[name] ?? /$^/g, 4);
       expect(log()).not.toMatch(/Return-[Pp]ath: <bad|<= bad|from=<bad\d@example\.org>, size/);
+    },
+  );
+
+  test.skipIf(!server.rejectsRelaying)(
+    "many rejected recipients delay no message and leave none unknown",
+    async () => {
+      await using transport = await open(null);
+      await transport.send();
+      const { elapsedMs } = await timed(async () => {
+        for (let message = 0; message < 15; message++) {
+          const receipt = await transport.send({ recipient: ELSEWHERE });
+          expect(receipt).toMatchObject({ failure: { phase: "recipient", outcome: "not-sent" } });
+        }
+      });
+      // Postfix and Exim close after ten in a row, and Postfix delays each reply by four seconds before that.
+      expect(elapsedMs).toBeLessThan(15_000);
+      expect(shortOf(await transport.send())).toBe("sent");
     },
   );
 

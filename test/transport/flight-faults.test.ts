@@ -103,6 +103,28 @@ describe("after a rejected recipient", () => {
     expect(server.messages.map(({ from }) => from)).toEqual([1, 2, 3, 4].map((n) => `good${n}@example.org`));
   });
 
+  test("no outcome is unknown if the server hangs up after ten rejections in a row, as Postfix and Exim do", async () => {
+    const script = (): mis.Script => {
+      const rejection = mis.times(10, NO_USER);
+      return { rcpt: mis.when(/<no@/, (peer) => rejection(peer, () => peer.hangUp())) };
+    };
+    await using subject = await createFlightSubject({ script });
+    const { server, send } = subject;
+    // The third message proves that the server supports BDAT and RSET, and every twelfth one after it is accepted.
+    for (let message = 0; message < 27; message++) {
+      const isAccepted = message % 12 === 0 || message === 2;
+      const receipt = await send({ recipient: isAccepted ? "yes@example.net" : "no@example.net" });
+      expect(shortOf(receipt)).toBe(isAccepted ? "sent" : "not-sent recipient_rejected");
+    }
+    const runs = server.connections.flatMap(({ commands }) =>
+      commands
+        .filter((line) => line.startsWith("RCPT"))
+        .join("")
+        .split(/RCPT TO:<yes@/),
+    );
+    expect(Math.max(...runs.map((run) => run.split("<no@").length - 1))).toBe(4);
+  });
+
   test("a 250 to BDAT makes the outcome unknown, and the connection is not used again", async () => {
     await using subject = await createFlightSubject({ bdat: "accept" });
     const { server, send } = subject;

@@ -28,11 +28,8 @@ export class AddressCheck implements Task {
 
   onReply({ step, verdict, raw, reply }: Received): void {
     if (verdict === "rejected") {
-      const afterwards = reply.code === SERVICE_CLOSING ? "hang-up" : "quit";
-      this.#port.conclude(
-        { successful: false, failure: this.#port.rejection(phaseOf(step), raw) },
-        afterwards,
-      );
+      const failure = this.#port.rejection(phaseOf(step), raw);
+      this.#port.conclude({ successful: false, failure }, raw.code === SERVICE_CLOSING ? "hang-up" : "quit");
       return;
     }
     this.#port.session.isReset = false;

@@ -96,7 +96,7 @@ export class Transaction implements Task {
   start(): void {
     const failure = this.#unsupported();
     if (failure !== null) {
-      this.#port.conclude({ successful: false, failure }, "reuse");
+      this.#fail(failure, "reuse");
       return;
     }
     const mustReset = !this.#port.session.isReset;
@@ -273,11 +273,7 @@ export class Transaction implements Task {
 
 /** Returns `BDAT n LAST` and the message, byte for byte (RFC 3030 2). */
 function bdatChunk(bytes: Uint8Array): Uint8Array {
-  const command = new TextEncoder().encode(`BDAT ${bytes.length} LAST\r\n`);
-  const chunk = new Uint8Array(command.length + bytes.length);
-  chunk.set(command);
-  chunk.set(bytes, command.length);
-  return chunk;
+  return Buffer.concat([Buffer.from(`BDAT ${bytes.length} LAST\r\n`), bytes]);
 }
 
 /** Returns mail data with the terminator and a dot before each leading dot (RFC 5321 4.5.2). */

@@ -28,13 +28,18 @@ const UNSAFE = /[\p{Cc}\u2028\u2029]/u;
 /** RFC 5321 4.5.3.1.1 and 4.5.3.1.3: 64 octets before the `@`, 254 in all. */
 const MAX_LOCAL_PART_OCTETS = 64;
 const MAX_ADDRESS_OCTETS = 254;
+/**
+ * The longest text of a header field. Postfix cuts a field at 102,400 octets, and on Node the regular expressions for
+ * much longer texts exhaust the stack.
+ */
+export const MAX_FIELD_CHARACTERS = 100_000;
 
 /**
  * Parses one mailbox: `user@example.org`, `Name <user@example.org>` or `"Quoted, name" <user@example.org>`, with blanks
  * around name and address. Returns `null` for lists, groups, comments and routes.
  */
 export function parseMailbox(text: string): Mailbox | null {
-  if (UNSAFE.test(text)) return null;
+  if (text.length > MAX_FIELD_CHARACTERS || UNSAFE.test(text)) return null;
   const [, rawName, rawAddress] = NAME_AND_ADDRESS.exec(text.trim()) ?? [];
   const address = parseAddress(rawAddress ?? text);
   const name = parseDisplayName((rawName ?? "").trim());
@@ -46,7 +51,7 @@ export function parseMailbox(text: string): Mailbox | null {
  * (RFC 5891), address literals by RFC 5321 4.1.3, the local part in NFC and quoted only if necessary.
  */
 export function parseAddress(text: string): string | null {
-  if (UNSAFE.test(text)) return null;
+  if (text.length > MAX_FIELD_CHARACTERS || UNSAFE.test(text)) return null;
   const trimmed = text.trim();
   const quoted = QUOTED_ADDRESS.exec(trimmed);
   const [, rawLocal, rawDomain] = quoted ?? ATOM_ADDRESS.exec(trimmed) ?? [];

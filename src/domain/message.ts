@@ -1,4 +1,4 @@
-import type { Mailbox } from "./mailbox.ts";
+import { MAX_FIELD_CHARACTERS, type Mailbox } from "./mailbox.ts";
 
 /** One or more mailboxes, each an object or a text such as `Ann <ann@example.org>`. */
 export type Mailboxes = Mailbox | string | readonly (Mailbox | string)[];
@@ -130,6 +130,7 @@ export function isStructuredField(name: string): boolean {
 export function fieldProblem(name: string, value: string): string | null {
   if (!FIELD_NAME.test(name)) return "expected a name of at most 64 letters, digits, - and _";
   if (RESERVED.test(name)) return "expected a field that is not reserved";
+  if (value.length > MAX_FIELD_CHARACTERS) return `expected at most ${MAX_FIELD_CHARACTERS} characters`;
   if (isUnsafeInHeader(value)) return "expected one line without control characters";
   if (!isStructuredField(name)) return null;
   const words = value.split(/[ \t]/);

@@ -1,5 +1,11 @@
 import * as v from "valibot";
-import { type Mailbox, parseAddress, parseMailbox, recipientsOf } from "../domain/mailbox.ts";
+import {
+  MAX_FIELD_CHARACTERS,
+  type Mailbox,
+  parseAddress,
+  parseMailbox,
+  recipientsOf,
+} from "../domain/mailbox.ts";
 import { fieldProblem, isUnsafeInHeader, type Message, type NormalizedMessage } from "../domain/message.ts";
 import { invalidParameter, missingParameter, SealpostError } from "../errors.ts";
 import { attachments } from "./normalize-attachments.ts";
@@ -15,6 +21,7 @@ const MAILBOX_FIELDS = /^(to|cc|bcc|from|replyTo)\b.*/;
 const text = v.string("expected a text");
 const oneLine = v.pipe(
   text,
+  v.maxLength(MAX_FIELD_CHARACTERS, `expected at most ${MAX_FIELD_CHARACTERS} characters`),
   v.check((line) => !isUnsafeInHeader(line), "expected one line without control characters"),
 );
 const mailbox = v.pipe(

@@ -17,8 +17,12 @@ const CRLF = "\r\n";
 
 /** RFC 5646: the language of an HTML document if the message names none. */
 const DEFAULT_LANGUAGE = "en";
-/** The start of a whole HTML document. An XML declaration and comments may come first. */
-const DOCUMENT = /^\s*(?:<\?xml\b[^>]*>\s*)?(?:<!--(?:(?!-->)[\s\S])*-->\s*)*<(?:!doctype|html)\b/i;
+/** The start of a whole HTML document, and what may come before it: each opening with its end. */
+const DOCUMENT = /^<(?:!doctype|html)\b/i;
+const PROLOG = [
+  ["<?xml", ">"],
+  ["<!--", "-->"],
+] as const;
 const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
 
 const encoder = new TextEncoder();
@@ -94,7 +98,7 @@ export function htmlDocument(
   html: string,
   options: { readonly language: string; readonly title: string },
 ): string {
-  if (DOCUMENT.test(html)) return html;
+  if (isDocument(html)) return html;
   const title = options.title.replace(/[&<>]/g, (sign) => ENTITIES[sign] ?? "");
   return `<!doctype html>
 <html lang="${options.language}">
@@ -103,10 +107,28 @@ export function htmlDocument(
 <title>${title}</title>
 </head>
 <body>
-${html.replace(/[\r\n]+$/, "")}
+${withoutFinalBreaks(html)}
 </body>
 </html>
 `;
+}
+
+/** Reads without a regular expression, which would need a stack or quadratic time for some texts. */
+function isDocument(html: string): boolean {
+  let rest = html.trimStart();
+  for (;;) {
+    const [opening, end] = PROLOG.find(([text]) => rest.startsWith(text)) ?? [];
+    if (opening === undefined) return DOCUMENT.test(rest);
+    const index = rest.indexOf(end, opening.length);
+    if (index < 0) return false;
+    rest = rest.slice(index + end.length).trimStart();
+  }
+}
+
+function withoutFinalBreaks(text: string): string {
+  let end = text.length;
+  while (end > 0 && "\r\n".includes(text.charAt(end - 1))) end--;
+  return text.slice(0, end);
 }
 
 function attachmentPart(

@@ -87,6 +87,13 @@ describe("parseMailbox()", () => {
     expect(parseMailbox(text)).toBeNull();
   });
 
+  test("rejects a text of more than 100,000 characters", () => {
+    const address = "<user@example.org>";
+    const name = "a ".repeat(50_000);
+    expect(parseMailbox(`${name.slice(address.length)}${address}`)?.address).toBe("user@example.org");
+    expect(parseMailbox(`${name}${address}`)).toBeNull();
+  });
+
   test("never lets through what ends a line or an angle bracket", () => {
     fc.assert(
       fc.property(

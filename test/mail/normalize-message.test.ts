@@ -134,6 +134,18 @@ describe("normalizeMessage()", () => {
     expect(attachments?.[4]?.contentId).toBe("logo@example.org");
   });
 
+  test("limits the text of a header field to 100,000 characters", () => {
+    const long = "a ".repeat(50_000);
+    for (const [parameter, withText] of [
+      ["subject", (text: string) => ({ subject: text })],
+      ["to", (name: string) => ({ to: { ...ANN, name } })],
+      ["headers.X-A", (text: string) => ({ headers: { "X-A": text } })],
+    ] as const) {
+      expect(normalize(withText(long))).toMatchObject({ text: "t" });
+      expect(errorOf(withText(`${long}a`))).toMatchObject({ code: "invalid_parameter", parameter });
+    }
+  });
+
   test("limits text and attachments together to 15 MiB", () => {
     const file = (octets: number) => ({ content: new Uint8Array(octets) });
     const limit = 15 * 1024 * 1024;

@@ -33,7 +33,12 @@ describe("htmlDocument()", () => {
     expect(htmlDocument(html, OPTIONS)).toStartWith("<!doctype html>");
   });
 
-  test("reads many comments in linear time", () => {
-    expect(htmlDocument("<!---->".repeat(50_000), OPTIONS)).toStartWith("<!doctype html>");
+  test.each([
+    ["many comments", "<!---->".repeat(50_000)],
+    ["a comment without its end", `<!--${"-".repeat(1_000_000)}`],
+    ["many line breaks", `a${"\n".repeat(1_000_000)}b`],
+    ["many blanks", `${" ".repeat(1_000_000)}a`],
+  ])("reads %s in linear time", (_, html) => {
+    expect(htmlDocument(html, OPTIONS)).toStartWith("<!doctype html>");
   });
 });

@@ -108,6 +108,8 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
     ["data", "554 5.2.0 SubmissionQuotaExceeded", "rate_limited"],
     ["data", "550 5.2.2 Submission quota exceeded", "rate_limited"],
     ["data", "550 5.1.90 Your message can't be sent", "rate_limited"],
+    ["data", "550 5.2.121 Recipient's per hour message receive limit", "rate_limited"],
+    ["data", "550 5.7.232 Your message can't be sent", "rate_limited", TLS_LOGIN],
     ["recipient", "550 Domain example.org has exceeded the max emails per hour", "rate_limited"],
     [
       "recipient",
@@ -142,6 +144,8 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
       TLS_LOGIN,
     ],
     ["data", "554 Message rejected: Email address is not verified.", "sender_rejected", TLS_LOGIN],
+    ["data", "554 Message rejected: Sending suspended for this account.", "sender_rejected", TLS_LOGIN],
+    ["data", "550 5.7.800 Access denied, banned sender", "sender_rejected", TLS_LOGIN],
     ["data", "550 The from address does not match a verified Sender Identity", "sender_rejected", TLS_LOGIN],
     ["data", "550 5.7.26 This mail is unauthenticated, which poses a security risk", "sender_rejected"],
     ["sender", "550 5.7.27 Sender address has null MX", "sender_rejected"],
@@ -197,6 +201,7 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
     ["recipient", "550 5.7.54 SMTP; Unable to relay", "recipient_rejected", LOGIN],
     ["data", "550 5.7.64 TenantAttribution; Relay Access Denied", "auth_required"],
     ["sender", "550 5.7.1 Invalid credentials for relay [192.0.2.1]", "auth_required"],
+    ["sender", "550 5.7.1 Invalid credentials for relay [192.0.2.1]", "auth_required", TLS_LOGIN],
     ["sender", "550 5.7.57 Client was not authenticated", "auth_required", TLS],
     ["recipient", "550 SMTP authentication is required", "auth_required"],
     ["recipient", "554 5.7.1 <h[192.0.2.1]>: Client host rejected: Access denied", "auth_required", TLS],
@@ -211,6 +216,10 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
     ["recipient", "504 5.5.2 <localhost>: Helo command rejected: need fully-qualified hostname", "refused"],
     ["data", "550 5.7.25 No reverse DNS", "refused"],
     ["recipient", "550 5.7.606 Access denied, banned sending IP", "refused"],
+    ...(["sender", "recipient", "data"] as const).flatMap((phase): Row[] => [
+      [phase, "550 5.7.1 [192.0.2.1] The IP you're using to send mail is not authorized", "refused"],
+      [phase, "550 5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent. Part of their", "refused"],
+    ]),
   ],
   "the message": [
     ["sender", "552 5.3.4 Too big", "too_large"],

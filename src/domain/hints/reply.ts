@@ -39,6 +39,8 @@ export const REPLY_HINTS = {
     "The provider limits the connections of one mailbox. Set max_connections to 3 or less.",
   microsoft_spam_block:
     "The provider has blocked this account for sending spam. Ask the account's administrator to unblock it.",
+  microsoft_recipient_limit:
+    "The recipient has received as many messages in this hour as the provider allows. Try again later.",
   microsoft_internal_recipient:
     "The recipient accepts mail only from its own organization. Ask the recipient's administrator to allow this sender.",
   microsoft_login:

@@ -1,5 +1,5 @@
 import { unknownValue } from "../delivery.ts";
-import { AUTH, type KnownReply, LIMITED, PASSWORD, SENDER } from "../known-reply.ts";
+import { AUTH, type KnownReply, LIMITED, PASSWORD, REFUSED, SENDER } from "../known-reply.ts";
 import { clockHints, type KnownTokenError } from "../token-errors.ts";
 import { CHECKED, MAILBOX, type OAuthPreset, type Provider, type SecretRule } from "./provider.ts";
 
@@ -45,6 +45,20 @@ export const GOOGLE_REPLIES: readonly KnownReply[] = [
     sign: "550 5.4.5 Daily user sending limit exceeded",
     words: /\bsending limit (has been )?exceeded|\brelay limit exceeded/i,
     hint: "daily_limit",
+  },
+  {
+    ...REFUSED,
+    sign: "550 5.7.1 The IP you're using to send mail is not authorized to send email directly to our servers",
+    words: /\bip you're using to send mail is not authorized\b/i,
+    hint: "this_host",
+  },
+  // The SMTP relay service knows neither the login nor the IP address.
+  {
+    phases: ["sender"],
+    sign: "550 5.7.1 Invalid credentials for relay",
+    words: /\bcredentials for relay\b/i,
+    code: "auth_required",
+    hint: "google_relay",
   },
   {
     ...SENDER,
@@ -135,15 +149,7 @@ export const GOOGLE = {
     username: { rule: "free", expected: "a user of the Workspace, or nothing if the IP address is allowed" },
     secret: GOOGLE_APP_PASSWORD,
     limits: { recipientsPerDay: 10_000 },
-    replies: [
-      {
-        phases: ["sender", "recipient", "data"],
-        sign: "550 5.7.1 Invalid credentials for relay",
-        words: /\bcredentials for relay\b/i,
-        hint: "google_relay",
-      },
-      ...GOOGLE_REPLIES,
-    ],
+    replies: GOOGLE_REPLIES,
     docs: "https://support.google.com/a/answer/2956491",
     checked: CHECKED,
   },

@@ -89,8 +89,21 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
   {
     ...LIMITED,
     sign: "550 5.1.90 you've reached your daily limit",
-    enhanced: /^1\.90$|^2\.12[12]$|^7\.508$|^7\.705$/,
+    enhanced: /^1\.90$|^7\.(508|705)$/,
     hint: "daily_limit",
+  },
+  // Reports of users: the limit of a tenant for external recipients, of a trial (232) or not (233).
+  {
+    ...LIMITED,
+    sign: "550 5.7.233 tenant exceeded its daily limit for sending email to external recipients",
+    enhanced: /^7\.23[23]$/,
+    hint: "daily_limit",
+  },
+  {
+    ...LIMITED,
+    sign: "550 5.2.121 Recipient's per hour message receive limit from specific sender exceeded",
+    enhanced: /^2\.12[12]$/,
+    hint: "microsoft_recipient_limit",
   },
   {
     ...LIMITED,
@@ -106,12 +119,18 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
     hint: "microsoft_internal_recipient",
   },
   { ...RECIPIENT, enhanced: /^7\.50[45]$/ },
-  { ...SENDER, enhanced: /^7\.(50[123]|750)$/ },
+  { ...SENDER, enhanced: /^7\.(50[123]|750|800)$/ },
   {
     ...SENDER,
     sign: "550 5.7.509 sending domain does not pass DMARC verification",
     enhanced: /^7\.5(09|15)$/,
     hint: "sender_unverified",
+  },
+  {
+    ...REFUSED,
+    sign: "550 5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent: part of their network is on our block list",
+    words: /\bmessages from \[\S+\] weren't sent\b/i,
+    hint: "this_host",
   },
   { ...REFUSED, sign: "550 5.7.506 Access denied, bad HELO", enhanced: /^7\.506$/, hint: "ehlo_name" },
   {

@@ -23,7 +23,7 @@ const SES_REPLIES: readonly KnownReply[] = [
   {
     ...SENDER,
     sign: "454 Sending paused for this account",
-    words: /\bsending paused for this account|\baccount not subscribed to SES/i,
+    words: /\bsending (paused|suspended) for this account|\baccount not subscribed to SES/i,
     hint: "ses_paused_smtp",
   },
   // Amazon SES developer guide, "Controlling access to Amazon SES".

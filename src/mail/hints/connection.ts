@@ -8,6 +8,7 @@ import {
   implicitTls,
   isBeforeStartTls,
   isEncrypted,
+  isPermanent,
   isTemporary,
   needsImplicitTls,
   otherPort,
@@ -130,6 +131,7 @@ export const CONNECTION_HINTS: readonly HintRule[] = [
     hint: "pipelining_rejected",
     remedy: { parameter: "pipelining", value: "off" },
   },
+  { code: "protocol", when: isPermanent, hint: "command_rejected" },
   { code: "protocol", when: ({ reply }) => reply !== null && reply.code >= 400, hint: "not_accepting" },
   {
     code: "protocol",
@@ -177,6 +179,13 @@ export const CONNECTION_HINTS: readonly HintRule[] = [
     code: "tls_not_offered",
     when: isTemporary,
     hint: "starttls_temporary",
+  },
+  // The client has sent STARTTLS, so the server had listed it.
+  {
+    code: "tls_not_offered",
+    when: hasReply,
+    hint: "starttls_rejected",
+    remedy: implicitTls,
   },
   {
     code: "tls_not_offered",

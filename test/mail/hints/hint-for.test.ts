@@ -131,6 +131,11 @@ describe("hintFor() of a rejection", () => {
     ["starttls", "454 4.7.0 TLS not available", {}, "Try again later"],
     ["starttls", "451 Later", {}, "Try again later"],
     ["starttls", "502 No", {}, "smtps://"],
+    ["starttls", "554 No", {}, "offers STARTTLS but rejects it"],
+    ["sender", "555 5.5.4 Unsupported option", {}, "reply has the reason"],
+    ["recipient", "503 5.5.1 Error", {}, "reply has the reason"],
+    ["sender", "455 Later", {}, "Try again later"],
+    ["sender", "550 5.7.1 Invalid credentials for relay [192.0.2.1]", {}, "Admin console"],
     [
       "sender",
       "530 5.7.0 Must issue a STARTTLS command first",

@@ -43,6 +43,8 @@ export const REPLY_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
     "Der Anbieter begrenzt die Verbindungen eines Postfachs. Setzen Sie die Verbindungen gleichzeitig auf 3 oder weniger.",
   microsoft_spam_block:
     "Der Anbieter hat dieses Konto wegen Spam gesperrt. Bitten Sie den Administrator des Kontos, die Sperre aufzuheben.",
+  microsoft_recipient_limit:
+    "Der Empfänger hat in dieser Stunde so viele Nachrichten bekommen, wie der Anbieter zulässt. Versuchen Sie es später noch einmal.",
   microsoft_internal_recipient:
     "Der Empfänger nimmt nur Nachrichten der eigenen Organisation an. Bitten Sie den Administrator des Empfängers, diesen Absender zuzulassen.",
   microsoft_login:

@@ -40,6 +40,8 @@ export const SERVER_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
   handshake_failed:
     "Der TLS-Handshake ist nach STARTTLS gescheitert. Vielleicht kann der Server nur alte Versionen von TLS.",
   pipelining_rejected: "Der Server hat einen Befehl abgelehnt. Schalten Sie das Pipelining aus.",
+  command_rejected:
+    "Der Server hat einen Befehl abgelehnt, den andere Server annehmen. Seine Antwort nennt den Grund.",
   not_smtp: "Der Dienst auf Port {port} spricht kein SMTP. Prüfen Sie Server und Port.",
   closed_client_certificate:
     "Der Server hat die Verbindung ohne Grund geschlossen. Vielleicht nimmt er das Client-Zertifikat nicht an: Sehen Sie in sein Protokoll.",
@@ -48,6 +50,8 @@ export const SERVER_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
   closed_before_reply:
     "Der Server hat die Verbindung geschlossen, bevor er geantwortet hat. Sehen Sie in sein Protokoll.",
   starttls_temporary: "Der Server kann TLS gerade nicht beginnen. Versuchen Sie es später noch einmal.",
+  starttls_rejected:
+    "Der Server bietet STARTTLS an, lehnt es aber ab. Versuchen Sie smtps:// auf 465, oder fragen Sie seinen Betreiber.",
   starttls_missing_587:
     "Der Server bietet auf Port 587 kein STARTTLS an, oder etwas auf dem Weg verbirgt es. Versuchen Sie smtps:// auf 465.",
   starttls_missing_25:

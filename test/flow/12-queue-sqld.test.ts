@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { startSmtpServer } from "../../src/testing/smtp/index.ts";
+import { LEASE_TIMES } from "../../src/mail/worker/leases.ts";
+import { stall, startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { sqldPath, startSqld } from "../../tools/sqld.ts";
 import { temporaryFolder } from "../fixtures/process/folder.ts";
 import { arrivals, deliveriesOf, queueMany, reader, saveServer, startFleet } from "./fixtures/queue-fleet.ts";
@@ -36,6 +37,30 @@ test.skipIf(!hasSqld)(
     expect(server.messages).toHaveLength(deliveriesOf(MESSAGES));
     expect(arrivals(server).size).toBe(deliveriesOf(MESSAGES));
     console.info(`${MESSAGES} messages by two processes on a libSQL server in ${seconds} s`);
+  },
+  LONGEST_MS,
+);
+
+test.skipIf(!hasSqld)(
+  "the leased messages of a killed worker on a libSQL server are sent by another one within 30 s",
+  async () => {
+    using folder = temporaryFolder();
+    await using sqld = await startSqld({ folder: `${folder.path}/database` });
+    await using server = await startSmtpServer({ script: { body: stall() } });
+    await using services = await queueInstance(sqld.url);
+    await using outbox = reader(sqld.url);
+    await saveServer(services, server);
+    await using fleet = await startFleet(sqld.url, 1, LEASE_TIMES.remote);
+    const ids = await queueMany(services, 3, () => ({}));
+    const inHand = () => server.connections.filter(({ commands }) => commands.includes("DATA")).length;
+    while (inHand() < deliveriesOf(ids.length)) await new Promise((resolve) => setTimeout(resolve, 20));
+    const killedMs = performance.now();
+    await fleet.killOne(0);
+    server.script("body", undefined);
+    while ((await outbox.pending()) > 0 && performance.now() - killedMs < 60_000)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(performance.now() - killedMs).toBeLessThan(30_000);
+    expect([...arrivals(server).values()]).toEqual([1, 1, 1, 1, 1]);
   },
   LONGEST_MS,
 );

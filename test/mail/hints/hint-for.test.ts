@@ -172,6 +172,7 @@ describe("hintFor() of a rejection", () => {
     ["sender", "550 5.4.5 Daily user sending limit exceeded", {}, "limit"],
     ["sender", "450 No", {}, "Try again later"],
     ["recipient", "553 5.7.1 Sender address rejected: not owned by user", {}, "Set sender"],
+    ["recipient", "553 5.7.1 Sender address <a@b.example> not owned by user u", {}, "Set sender"],
     ["recipient", "550 5.1.8 No", {}, "domain of the sender"],
     ["recipient", "451 4.2.0 Greylisted, come back in 5 minutes", {}, "greylisting"],
     ["recipient", "450 4.2.0 Later", {}, "Try again later"],

@@ -101,6 +101,8 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
       ["auth", "535 5.7.8 Plaintext authentication disallowed on non-secure (SSL/TLS) connections"],
       ["auth", "550 5.7.1 Submission requires TLS; issue STARTTLS first"],
       ["auth", "454 4.7.0 Encryption required"],
+      ["auth", "550 5.7.1 AUTH not allowed on unencrypted connection"],
+      ["auth", "502 5.5.1 AUTH only after STARTTLS"],
     ],
   },
   "TLS is wanted under TLS": {

@@ -26,7 +26,7 @@ const CODE_KEYS = "pepper ";
 interface KeyIdRow {
   readonly id: string;
 }
-interface SecretRow {
+export interface SecretRow {
   readonly name: string;
   readonly value: string;
 }
@@ -202,10 +202,10 @@ function randomSecret({ randomBytes }: Platform, bytes: number): string {
   return randomBytes(bytes).toBase64();
 }
 
-/** Whether the keys decrypt the key check value of an instance. */
-export async function opensKeyCheck(keyring: Keyring, sealed: string): Promise<boolean> {
-  return open(keyring, sealed, contextOf(KEY_CHECK)).then(
-    (text) => text.reveal() === KEY_CHECK_TEXT,
+/** Whether the keys decrypt a secret of an instance. */
+export async function opensSecret(keyring: Keyring, { name, value }: SecretRow): Promise<boolean> {
+  return open(keyring, value, contextOf(name)).then(
+    (text) => name !== KEY_CHECK || text.reveal() === KEY_CHECK_TEXT,
     () => false,
   );
 }

@@ -6,6 +6,7 @@ import {
   BACKUP_FORMAT,
   type BackupHeader,
   type BackupSource,
+  type BackupTable,
   type Restored,
   type RestoreOptions,
   type RestoreTarget,
@@ -28,9 +29,13 @@ import {
   STAYS,
 } from "../storage/moves/tables.ts";
 import { changedRows, holdCopied } from "../storage/queued-mail.ts";
+import { instance } from "../storage/schema.ts";
 import type { SealedRepository } from "../storage/sealed-values.ts";
 import { VERSION } from "../version.ts";
-import { KEY_CHECK, opensKeyCheck } from "./instance-secrets.ts";
+import { KEY_CHECK, opensSecret, type SecretRow } from "./instance-secrets.ts";
+
+/** Name of the table of the instance's secrets. */
+const SECRETS = getTableName(instance);
 
 /** Creates what reads an instance for a backup. Secrets stay as they are stored, and no key is needed. */
 export function createBackupSource(deps: {
@@ -45,9 +50,7 @@ export function createBackupSource(deps: {
       const id = newCopyId(platform);
       const found = await snapshots.create(id);
       if (found === null) throw new SealpostError("conflict", "The instance has no data to copy");
-      const columns = new Map(found.tables.map((table) => [table.name, table.columns]));
-      const exists = (table: string, column: string) => columns.get(table)?.includes(column) ?? false;
-      const keys = (await sealed.listKeyIds(exists)).map((row) => row.id);
+      const keys = (await sealed.listKeyIds(existsAmong(found.tables))).map((row) => row.id);
       const keyCheck = (await createInstanceSecretRepository(database).read(KEY_CHECK)) ?? "";
       return { id, header: { sealpost: BACKUP_FORMAT, version: VERSION, keys, keyCheck, ...found } };
     },
@@ -65,12 +68,13 @@ export function createBackupSource(deps: {
 export function createRestoreTarget(deps: {
   readonly database: Database;
   readonly migrations: readonly Migration[];
+  readonly sealed: Pick<SealedRepository, "listKeyIds">;
   readonly dueTimes: readonly SQLiteColumn[];
   readonly keyring: Keyring | null;
   readonly platform: Pick<Platform, "randomBytes" | "now">;
   readonly audit: (now: Date) => readonly Statement[];
 }): RestoreTarget {
-  const { database, migrations, dueTimes, keyring, platform, audit } = deps;
+  const { database, migrations, sealed, dueTimes, keyring, platform, audit } = deps;
   const staging = createStagingTables(database, dueTimes);
 
   async function plan(header: BackupHeader, { replace }: RestoreOptions) {
@@ -79,11 +83,27 @@ export function createRestoreTarget(deps: {
     if (staying !== undefined)
       throw invalidParameter("header", `no backup has the table ${staying.name}; use another one`);
     assertOwn(foreignAmong(header.tables, header.migrations));
-    if (keyring !== null) await assertKeys(keyring, header);
+    if (keyring !== null) await assertKeys(keyring, header.keys, keyChecks(header.keyCheck));
     const inUse = replace ? null : await staging.tableInUse();
     if (inUse === null) return steps;
     const advice = "restore into a new instance, or replace this one with --replace";
     throw new SealpostError("conflict", `This instance has data (${inUse}); ${advice}`);
+  }
+
+  /** Checks what has arrived, as an instance does that starts: after the commit, nothing could take it back. */
+  async function assertStartable(ring: Keyring, id: string, { tables }: BackupHeader) {
+    const nameOf = (table: string) => staging.nameOf(id, table);
+    const exists = existsAmong(tables);
+    const keys = await sealed.listKeyIds(exists, nameOf);
+    const hasSecrets = exists(SECRETS, instance.name.name) && exists(SECRETS, instance.value.name);
+    const secrets = hasSecrets
+      ? await createInstanceSecretRepository(database).readFrom(nameOf(SECRETS))
+      : [];
+    await assertKeys(
+      ring,
+      keys.map((row) => row.id),
+      secrets,
+    );
   }
 
   return {
@@ -103,6 +123,7 @@ export function createRestoreTarget(deps: {
           "conflict",
           "Rows are missing, or another restore has begun: run this one again",
         );
+      if (keyring !== null) await assertStartable(keyring, id, header);
       const now = platform.now();
       const held = await staging.replaceAll(id, header.tables, { ...steps, now }, audit(now));
       return { held };
@@ -138,7 +159,7 @@ export async function adoptCopy(
   const keyCheck = (await createInstanceSecretRepository(database).read(KEY_CHECK)) ?? "";
   if (keyring !== null) {
     const id = keyIdOf(keyCheck);
-    await assertKeys(keyring, { keys: id === null ? [] : [id], keyCheck });
+    await assertKeys(keyring, id === null ? [] : [id], keyChecks(keyCheck));
   }
   // The copy may be older than a plugin, or than one of its columns.
   const { own } = await listTables(database);
@@ -150,10 +171,22 @@ export async function adoptCopy(
   return { held: changedRows(results.slice(0, holds.length)) };
 }
 
+/** The key check value of an instance, unless it is empty. */
+function keyChecks(value: string): readonly SecretRow[] {
+  return value === "" ? [] : [{ name: KEY_CHECK, value }];
+}
+
+/** Returns what checks whether one of the tables has a column. */
+function existsAmong(tables: readonly BackupTable[]) {
+  const columns = new Map(tables.map((table) => [table.name, table.columns]));
+  return (table: string, column: string) => columns.get(table)?.includes(column) ?? false;
+}
+
 /** @throws {SealpostError} `conflict` if the keys are not those of the backup. */
 async function assertKeys(
   keyring: Keyring,
-  { keys, keyCheck }: Pick<BackupHeader, "keys" | "keyCheck">,
+  keys: readonly string[],
+  secrets: readonly SecretRow[],
 ): Promise<void> {
   const missing = keys.filter((id) => !keyring.ids.includes(id));
   const advice = "set SEALPOST_KEYS, or the key file, to the keys of the instance that was backed up";
@@ -162,6 +195,7 @@ async function assertKeys(
     const message = `The backup is encrypted with key ${names}, which is not among the given keys (${keyring.ids.join(", ")}): ${advice}`;
     throw new SealpostError("conflict", message);
   }
-  if (keyCheck === "" || (await opensKeyCheck(keyring, keyCheck))) return;
+  const areOpened = await Promise.all(secrets.map((secret) => opensSecret(keyring, secret)));
+  if (areOpened.every((isOpened) => isOpened)) return;
   throw new SealpostError("conflict", `The given keys do not open the backup: ${advice}`);
 }

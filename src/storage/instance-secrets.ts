@@ -8,6 +8,8 @@ export interface InstanceSecretRepository {
   /** Selects all secrets. */
   select(): RowsStatement<{ name: string; value: string }>;
   read(name: string): Promise<string | undefined>;
+  /** Returns all secrets. @param table name of the table that has them. */
+  readFrom(table: string): Promise<readonly { readonly name: string; readonly value: string }[]>;
   /** Affects no row if the name exists: the first of several processes wins. */
   insert(name: string, value: string): WriteStatement;
   remove(name: string): WriteStatement;
@@ -24,6 +26,8 @@ export function createInstanceSecretRepository({ read, write }: Database): Insta
     async read(name) {
       return (await read.select().from(instance).where(eq(instance.name, name)).get())?.value;
     },
+
+    readFrom: (table) => read.all(sql`SELECT name, value FROM ${sql.identifier(table)}`),
 
     remove: (name) => write.delete(instance).where(eq(instance.name, name)),
 

@@ -30,8 +30,15 @@ interface KeyIdRow {
 export interface SealedRepository {
   /** Selects the IDs of the keys in use, from the second field of `v1.<key id>.…`. All migrations have to be applied. */
   selectKeyIds(): RowsStatement<KeyIdRow>;
-  /** Returns them. @param exists whether a column exists. Default: all do. */
-  listKeyIds(exists?: (table: string, column: string) => boolean): Promise<readonly KeyIdRow[]>;
+  /**
+   * Returns them.
+   * @param exists whether a column exists. Default: all do.
+   * @param nameOf returns the name of the table that has the rows. Default: the same.
+   */
+  listKeyIds(
+    exists?: (table: string, column: string) => boolean,
+    nameOf?: (table: string) => string,
+  ): Promise<readonly KeyIdRow[]>;
   /** Yields every sealed value, table by table. */
   values(): AsyncGenerator<SealedValue>;
   /** Replaces a value with its re-encrypted form. Affects no row if the value has changed since it was read. */
@@ -74,9 +81,9 @@ export function createSealedRepository(
   return {
     selectKeyIds: () => selectAllKeyIds(ofPlugins),
 
-    async listKeyIds(exists = () => true) {
+    async listKeyIds(exists = () => true, nameOf) {
       const there = places.filter(({ column }) => exists(getTableName(column.table), column.name));
-      return read.all<KeyIdRow>(keyIdsOf(there));
+      return read.all<KeyIdRow>(keyIdsOf(there, nameOf));
     },
 
     async *values() {
@@ -120,8 +127,11 @@ function placesOf(ofPlugins: readonly SealedColumns[]): readonly SealedPlace[] {
   return [...SEALED, ...ofPlugins].flatMap(({ row, columns }) => columns.map((column) => ({ row, column })));
 }
 
-function keyIdsOf(places: readonly SealedPlace[]): SQL {
-  const values = places.map(({ column }) => sql`SELECT ${column} AS value FROM ${column.table}`);
+function keyIdsOf(places: readonly SealedPlace[], nameOf = (table: string) => table): SQL {
+  const values = places.map(({ column: { name, table } }) => {
+    const from = sql.identifier(nameOf(getTableName(table)));
+    return sql`SELECT ${sql.identifier(name)} AS value FROM ${from}`;
+  });
   return sql`SELECT DISTINCT substr(value, 4, instr(substr(value, 4), '.') - 1) AS id
     FROM (${unionOf(values)}) WHERE value <> ''`;
 }

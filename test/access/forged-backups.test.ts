@@ -26,9 +26,11 @@ interface Backup {
   readonly rows: ReadonlyMap<string, readonly BackupRow[]>;
 }
 
-/** Returns a backup with one admin. */
+/** Returns a backup with one admin and one definition. */
 async function readBackup(): Promise<Backup> {
   await using instance = await testInstance({ plugins: pluginsOf({}) });
+  const definition = { server: "mail.example.org", username: "ann", password: "a password" };
+  await instance.request("POST", "/smtpserver/main", { json: definition });
   const sealed = createSealedRepository(instance.database, PLUGINS.sealed);
   const source = createBackupSource({ database: instance.database, platform, sealed });
   const { id, header } = await source.begin();
@@ -40,6 +42,7 @@ async function readBackup(): Promise<Backup> {
 async function restore(database: Database, { header, rows }: Backup): Promise<void> {
   const target = createRestoreTarget({
     ...{ database, migrations: ALL, platform, audit: () => [] },
+    sealed: createSealedRepository(database, PLUGINS.sealed),
     dueTimes: PLUGINS.dueTimes,
     keyring: parseKeyring(KEYS),
   });
@@ -143,6 +146,39 @@ describe.each([
     await restore(database, whole);
     expect(await database.read.all(sql`SELECT name FROM policy`)).toEqual([]);
   });
+});
+
+/** Replaces the values of a column. */
+function withValues(name: string, column: string, change: (value: string, row: BackupRow) => string): Backup {
+  const at = whole.header.tables.find((table) => table.name === name)?.columns.indexOf(column) ?? -1;
+  const rows = whole.rows.get(name) ?? [];
+  const changed = rows.map((row) => row.with(at, change(String(row[at]), row)));
+  expect(changed).not.toEqual(rows);
+  return { ...whole, rows: new Map([...whole.rows, [name, changed]]) };
+}
+
+test.each([
+  ["a key check of other keys", "instance", "value", (value: string) => value.replace(/.{4}$/, "AAAA")],
+  [
+    "a token secret that was changed",
+    "instance",
+    "value",
+    (value: string, [name]: BackupRow) => (name === "token_secret" ? value.replace(/.{4}$/, "AAAA") : value),
+  ],
+  [
+    "a password of an unknown key",
+    "smtp_server",
+    "password",
+    (value: string) => value.replace("first", "other"),
+  ],
+] as const)("a backup with %s is rejected before it replaces anything", async (_, table, column, change) => {
+  await using database = await opened(() => openLimitedDatabase(platform));
+  await expect(restore(database, withValues(table, column, change))).rejects.toMatchObject({
+    code: "conflict",
+    message: expect.stringContaining("set SEALPOST_KEYS, or the key file"),
+  });
+  expect(await database.read.all(sql`SELECT name FROM policy`)).toEqual([{ name: "kept" }]);
+  await restore(database, whole);
 });
 
 test("a restore keeps the counters of its migrations, whatever the backup has in their table", async () => {

@@ -28,6 +28,7 @@ const sourceOf = (database: Database) =>
 const targetOf = (database: Database, { migrations = ALL, keys = KEYS } = {}) =>
   createRestoreTarget({
     ...{ database, migrations, platform, audit: () => [] },
+    sealed: createSealedRepository(database, migrations === ALL ? PLUGINS.sealed : []),
     dueTimes: migrations === ALL ? PLUGINS.dueTimes : [],
     keyring: parseKeyring(keys),
   });

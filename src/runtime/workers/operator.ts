@@ -87,15 +87,13 @@ export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) =
     const renewTokens = (actor: AuditActor) => renewIn(services, actor);
     const { migrations, sealed, dueTimes } = deps.plugins;
     const audit = createAuditRepository(database);
-    const backup = createBackupSource({
-      database,
-      platform,
-      sealed: createSealedRepository(database, sealed),
-    });
+    const sealedValues = createSealedRepository(database, sealed);
+    const backup = createBackupSource({ database, platform, sealed: sealedValues });
     const restore = createRestoreTarget({
       database,
       keyring,
       platform,
+      sealed: sealedValues,
       dueTimes,
       migrations: [...MIGRATIONS, ...migrations],
       audit: (now) => [

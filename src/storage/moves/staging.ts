@@ -42,6 +42,8 @@ interface StagingTables {
   create(id: string, tables: readonly BackupTable[]): Promise<void>;
   /** @throws {SealpostError} `conflict` if another restore has begun meanwhile; `invalid_parameter` if a row does not fit. */
   insert(id: string, table: BackupTable, rows: readonly BackupRow[]): Promise<void>;
+  /** Returns the name of the table with the rows for a table. */
+  nameOf(id: string, table: string): string;
   /** Returns whether the tables exist and have all rows. */
   isComplete(id: string, tables: readonly BackupTable[]): Promise<boolean>;
   /**
@@ -93,6 +95,8 @@ export function createStagingTables(database: Database, dueTimes: readonly SQLit
       for (let at = 0; at < inserts.length; at += ROWS_PER_COMMIT)
         await database.commit(inserts.slice(at, at + ROWS_PER_COMMIT)).catch(unfit("rows", id));
     },
+
+    nameOf,
 
     async isComplete(id, tables) {
       for (const { name, rows } of tables) {
@@ -159,6 +163,10 @@ function isReplaced({ name }: TableColumns): boolean {
   return name === "migration" || !STAYS.includes(name);
 }
 
+function nameOf(id: string, table: string): string {
+  return `${STAGING}${id}_${table}`;
+}
+
 function stagingOf(id: string, table: string) {
-  return sql.identifier(`${STAGING}${id}_${table}`);
+  return sql.identifier(nameOf(id, table));
 }

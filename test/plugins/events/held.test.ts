@@ -17,11 +17,10 @@ const { migrations, sealed, dueTimes } = readPlugins([directory(), events()]);
 
 /** Restores a portable backup of an instance into its own database. */
 async function replace({ database, platform, keyring }: TestInstance): Promise<number> {
-  const source = createBackupSource({
-    ...{ database, platform, sealed: createSealedRepository(database, sealed) },
-  });
+  const values = createSealedRepository(database, sealed);
+  const source = createBackupSource({ database, platform, sealed: values });
   const target = createRestoreTarget({
-    ...{ database, platform, keyring, dueTimes, audit: () => [] },
+    ...{ database, platform, keyring, sealed: values, dueTimes, audit: () => [] },
     migrations: [...MIGRATIONS, ...migrations],
   });
   const options = { replace: true };

@@ -6,17 +6,17 @@ interface Unit {
   readonly ms: number;
 }
 
-const DAY: Unit = { names: "days?|d", ms: 86_400_000 };
-const HOUR: Unit = { names: "hours?|hrs?|h", ms: 3_600_000 };
-const MINUTE: Unit = { names: "minutes?|mins?|m", ms: 60_000 };
-const SECOND: Unit = { names: "seconds?|secs?|s", ms: 1_000 };
+const DAY: Unit = { names: "days?|tage?n?|d", ms: 86_400_000 };
+const HOUR: Unit = { names: "hours?|hrs?|stunden?|h", ms: 3_600_000 };
+const MINUTE: Unit = { names: "minutes?|minuten?|mins?|m", ms: 60_000 };
+const SECOND: Unit = { names: "seconds?|sekunden?|secs?|s", ms: 1_000 };
 /** Units in the order in which they occur in one duration. */
 const UNITS: readonly Unit[] = [DAY, HOUR, MINUTE, SECOND];
 
 /** Words that introduce the delay, and words that may follow them before the number. */
-const INTRODUCTION = "(in|after|for|wait|within|again|retry|delay)";
+const INTRODUCTION = "(in|after|for|wait|within|again|retry|delay|(?:sooner|earlier)\\s+than)";
 const FILLER =
-  "(?:about|approx\\.|approximately|around|at\\s+(?:least|most)|less\\s+than|another|the\\s+next|up\\s+to)";
+  "(?:time|of|is|about|approx\\.|approximately|around|at\\s+(?:least|most)|less\\s+than|another|the\\s+next|up\\s+to)";
 /** A number, the upper end of a range, or one as a word; `1.5` is a number, the `1` of `1,000` is not. */
 const AMOUNT =
   "(?:(?:\\d{1,15}\\s*(?:[-–]|to)\\s*)?(\\d{1,15}(?:\\.\\d{1,3})?)\\s*(?:more\\s+)?|(an?|one)\\s+)";
@@ -27,7 +27,7 @@ const DURATION = UNITS.map(optionalPart).join("");
 /** `00:04:59` is hours, minutes and seconds, `4:59` minutes and seconds; `14:30 UTC` is a time of the day. */
 const CLOCK = `${optionalPart(DAY)}(?:(\\d{1,3}):)?(\\d{1,3}):([0-5]\\d)(?![\\d:])(?!\\s*(?:[ap]\\.?m\\b|utc\\b|gmt\\b|z\\b))`;
 const NAMED_DELAY = new RegExp(
-  `\\b${INTRODUCTION}\\b[\\s:=("'[~]*(?:${FILLER}\\s+)?(?:${CLOCK}|${DURATION})`,
+  `\\b${INTRODUCTION}\\b[\\s:=("'[~]*(?:${FILLER}[\\s:=]+){0,2}(?:${CLOCK}|${DURATION})`,
   "giu",
 );
 /** The units of the groups after the first of {@link NAMED_DELAY}. Each unit has two groups, the number and the word. */

@@ -1,3 +1,4 @@
+import type { Context } from "hono";
 import * as v from "valibot";
 import type { AuditLog } from "../access/audit-log.ts";
 import type { Platform } from "../contracts/platform.ts";
@@ -75,6 +76,9 @@ function createListDetails({ circuit, plugins, platform }: ReadDeps, describeIde
   };
 }
 
+/** Whether the response has no body, and so reveals nothing. */
+const isHead = ({ req: { method } }: Context): boolean => method === "HEAD";
+
 /** Server definitions. */
 export function smtpServerRoutes(deps: ReadDeps & WriteDeps) {
   return tagged(definitionTag, [...readRoutes(deps), ...writeRoutes(deps)]);
@@ -110,7 +114,7 @@ function readRoutes(deps: ReadDeps) {
         const stored = await servers.list();
         // The same array as long as nothing changes, which its text is cached for.
         const all = isLimited ? stored.filter(({ identifier }) => includes(identifier)) : stored;
-        const reveal = revealSecrets && !censor;
+        const reveal = revealSecrets && !censor && !isHead(c);
         if (reveal && all.some((server) => server.isSet.password)) {
           await auditLog.revealed(c.get("actor"), "", "password");
         }
@@ -143,7 +147,7 @@ function readRoutes(deps: ReadDeps) {
         const health = await circuit.health(identifier);
         const server = await servers.get(identifier);
         if (!server) throw serverNotFound();
-        const reveal = revealSecrets && !censor;
+        const reveal = revealSecrets && !censor && !isHead(c);
         if (reveal && server.isSet.password) await auditLog.revealed(c.get("actor"), identifier, "password");
         c.header("ETag", server.etag);
         const identity = await describeIdentity(server, platform.now());

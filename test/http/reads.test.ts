@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
 import type { Database } from "../../src/contracts/database.ts";
-import { testInstance } from "../fixtures/instance.ts";
+import { type TestInstance, testInstance } from "../fixtures/instance.ts";
 import type { Operation } from "../openapi/document.ts";
 import type { Known } from "../openapi/preparations.ts";
 import { createWorld } from "../openapi/world.ts";
@@ -44,6 +44,11 @@ function urlOf({ path, parameters }: Operation, known: Known): string {
   return `${path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(known[name])))}?${given}`;
 }
 
+async function head({ app, token }: TestInstance, path: string): Promise<void> {
+  const response = await app.request(path, { method: "HEAD", headers: { Authorization: token } });
+  expect([response.status, await response.text()]).toEqual([200, ""]);
+}
+
 describe("a request that only reads", () => {
   test.each([
     ["an admin's token", false],
@@ -80,6 +85,7 @@ describe("a request that only reads", () => {
     for (const path of ["/smtpserver/", "/smtpserver/main"]) {
       expect(await changedBy(database, () => request("GET", path))).toContain("audit");
       expect(await changedBy(database, () => request("GET", `${path}?censor=1`))).toEqual([]);
+      expect(await changedBy(database, () => head(instance, path))).toEqual([]);
     }
   });
 

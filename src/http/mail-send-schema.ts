@@ -1,7 +1,8 @@
 import * as v from "valibot";
-import { type Mailbox, parseAddress, parseMailbox } from "../domain/mailbox.ts";
+import type { Mailbox } from "../domain/mailbox.ts";
 import { httpFieldProblem, type Message } from "../domain/message.ts";
 import { invalidParameter, missingParameter, SealpostError } from "../errors.ts";
+import { mailboxSchema } from "../mail/normalize-message.ts";
 import type { OwnSubmitOptions } from "../mail/submission.ts";
 import { deliveryView } from "../wire/delivery.ts";
 import { described, entries, named } from "../wire/schemas.ts";
@@ -29,15 +30,7 @@ const DEFAULT_SERVER = "default";
 const MOMENT = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)$/;
 
 const EXPECTED_MAILBOX = "expected a mailbox such as Ann <ann@example.org>, or {name, address}";
-const mailbox = v.pipe(
-  v.union([v.string(), v.object({ name: v.nullish(v.string(), ""), address: v.string() })], EXPECTED_MAILBOX),
-  v.rawTransform<string | Mailbox, Mailbox>(({ dataset, addIssue, NEVER }) => {
-    const parsed = mailboxOf(dataset.value);
-    if (parsed !== null) return parsed;
-    addIssue({ message: EXPECTED_MAILBOX });
-    return NEVER;
-  }),
-);
+const mailbox = mailboxSchema(v.string(), EXPECTED_MAILBOX);
 const mailboxes = v.pipe(
   v.union([mailbox, v.array(mailbox, EXPECTED_MAILBOX)], EXPECTED_MAILBOX),
   v.transform((given) => (Array.isArray(given) ? given : [given])),
@@ -212,12 +205,6 @@ export function readBatchMessage(given: Readonly<Record<string, unknown>>, now: 
   if (typeof key !== "string") throw invalidParameter("idempotency_key", "expected a text");
   const idempotencyContent = JSON.stringify(parameters);
   return { ...request, options: { ...request.options, idempotencyKey: key, idempotencyContent } };
-}
-
-function mailboxOf(given: string | Mailbox): Mailbox | null {
-  if (typeof given === "string") return parseMailbox(given);
-  const address = parseAddress(given.address);
-  return address === null ? null : { name: given.name.trim(), address };
 }
 
 function assertTimes({ send_at, expires_at }: MailSendParams, now: Date): void {

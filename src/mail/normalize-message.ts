@@ -24,20 +24,26 @@ const oneLine = v.pipe(
   v.maxLength(MAX_FIELD_CHARACTERS, `expected at most ${MAX_FIELD_CHARACTERS} characters`),
   v.check((line) => !isUnsafeInHeader(line), "expected one line without control characters"),
 );
-const mailbox = v.pipe(
-  v.union([v.string(), v.object({ name: v.nullish(oneLine, ""), address: v.string() })]),
-  v.rawTransform<string | Mailbox, Mailbox>(({ dataset, addIssue, NEVER }) => {
-    const parsed = readMailbox(dataset.value);
-    if (parsed !== null) return parsed;
-    addIssue({ message: "not a mailbox" });
-    return NEVER;
-  }),
-);
+const EXPECTED_MAILBOX = "expected a mailbox such as Ann <ann@example.org>";
+const mailbox = mailboxSchema(oneLine, EXPECTED_MAILBOX);
 const mailboxes = v.pipe(
   v.unknown(),
   v.transform((given) => (Array.isArray(given) ? given : [given])),
   v.array(mailbox),
 );
+
+/** Returns the schema of a mailbox, given as a text or an object. */
+export function mailboxSchema(name: v.GenericSchema<string>, message: string) {
+  return v.pipe(
+    v.union([v.string(), v.object({ name: v.nullish(name, ""), address: v.string() })], message),
+    v.rawTransform<string | Mailbox, Mailbox>(({ dataset, addIssue, NEVER }) => {
+      const parsed = readMailbox(dataset.value);
+      if (parsed !== null) return parsed;
+      addIssue({ message });
+      return NEVER;
+    }),
+  );
+}
 
 /** Treats `null` as absent. */
 function absentable<S extends v.GenericSchema>(schema: S) {
@@ -98,7 +104,7 @@ function readMailbox(given: string | Mailbox): Mailbox | null {
 function rejection(issue: v.BaseIssue<unknown>): SealpostError {
   const path = v.getDotPath(issue) ?? "message";
   const isMailbox = MAILBOX_FIELDS.test(path);
-  const expected = isMailbox ? "expected a mailbox such as Ann <ann@example.org>" : issue.message;
+  const expected = isMailbox ? EXPECTED_MAILBOX : issue.message;
   return invalidParameter(path.replace(MAILBOX_FIELDS, "$1"), expected);
 }
 

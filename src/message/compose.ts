@@ -23,6 +23,8 @@ const PROLOG = [
   ["<?xml", ">"],
   ["<!--", "-->"],
 ] as const;
+/** Starts at the first break of a run only: to start at each takes quadratic time. */
+const FINAL_BREAKS = /(?<![\r\n])[\r\n]+$/;
 const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
 
 const encoder = new TextEncoder();
@@ -107,13 +109,13 @@ export function htmlDocument(
 <title>${title}</title>
 </head>
 <body>
-${withoutFinalBreaks(html)}
+${html.replace(FINAL_BREAKS, "")}
 </body>
 </html>
 `;
 }
 
-/** Reads without a regular expression, which would need a stack or quadratic time for some texts. */
+/** Reads comments by their ends, because a regular expression needs a stack for long ones. */
 function isDocument(html: string): boolean {
   let rest = html.trimStart();
   for (;;) {
@@ -123,12 +125,6 @@ function isDocument(html: string): boolean {
     if (index < 0) return false;
     rest = rest.slice(index + end.length).trimStart();
   }
-}
-
-function withoutFinalBreaks(text: string): string {
-  let end = text.length;
-  while (end > 0 && "\r\n".includes(text.charAt(end - 1))) end--;
-  return text.slice(0, end);
 }
 
 function attachmentPart(

@@ -116,9 +116,12 @@ const HTTP_FIELDS: Readonly<Record<string, { readonly value: RegExp; readonly ex
   "x-": { value: /^/, expected: "one line of text" },
 };
 
-/** Whether a text contains control characters or line separators, which no header may contain. */
+/** The form of texts for which {@link isUnsafeInHeader} is false. */
+export const HEADER_TEXT_FORM = `one line without control characters, at most ${MAX_FIELD_CHARACTERS} characters`;
+
+/** Whether a text is too long for a header, or contains control characters or line separators. */
 export function isUnsafeInHeader(text: string): boolean {
-  return UNSAFE.test(text);
+  return text.length > MAX_FIELD_CHARACTERS || UNSAFE.test(text);
 }
 
 /** Whether the value of a field is written without encoded words (RFC 2047 5). */
@@ -130,8 +133,7 @@ export function isStructuredField(name: string): boolean {
 export function fieldProblem(name: string, value: string): string | null {
   if (!FIELD_NAME.test(name)) return "expected a name of at most 64 letters, digits, - and _";
   if (RESERVED.test(name)) return "expected a field that is not reserved";
-  if (value.length > MAX_FIELD_CHARACTERS) return `expected at most ${MAX_FIELD_CHARACTERS} characters`;
-  if (isUnsafeInHeader(value)) return "expected one line without control characters";
+  if (isUnsafeInHeader(value)) return `expected ${HEADER_TEXT_FORM}`;
   if (!isStructuredField(name)) return null;
   const words = value.split(/[ \t]/);
   const isFit = words.every((word) => PRINTABLE_ASCII.test(word) && word.length <= MAX_WORD_CHARACTERS);

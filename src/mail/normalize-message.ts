@@ -1,12 +1,12 @@
 import * as v from "valibot";
+import { type Mailbox, parseAddress, parseMailbox, recipientsOf } from "../domain/mailbox.ts";
 import {
-  MAX_FIELD_CHARACTERS,
-  type Mailbox,
-  parseAddress,
-  parseMailbox,
-  recipientsOf,
-} from "../domain/mailbox.ts";
-import { fieldProblem, isUnsafeInHeader, type Message, type NormalizedMessage } from "../domain/message.ts";
+  fieldProblem,
+  HEADER_TEXT_FORM,
+  isUnsafeInHeader,
+  type Message,
+  type NormalizedMessage,
+} from "../domain/message.ts";
 import { invalidParameter, missingParameter, SealpostError } from "../errors.ts";
 import { attachments } from "./normalize-attachments.ts";
 
@@ -21,8 +21,7 @@ const MAILBOX_FIELDS = /^(to|cc|bcc|from|replyTo)\b.*/;
 const text = v.string("expected a text");
 const oneLine = v.pipe(
   text,
-  v.maxLength(MAX_FIELD_CHARACTERS, `expected at most ${MAX_FIELD_CHARACTERS} characters`),
-  v.check((line) => !isUnsafeInHeader(line), "expected one line without control characters"),
+  v.check((line) => !isUnsafeInHeader(line), `expected ${HEADER_TEXT_FORM}`),
 );
 const EXPECTED_MAILBOX = "expected a mailbox such as Ann <ann@example.org>";
 const mailbox = mailboxSchema(oneLine, EXPECTED_MAILBOX);

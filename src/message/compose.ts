@@ -17,12 +17,10 @@ const CRLF = "\r\n";
 
 /** RFC 5646: the language of an HTML document if the message names none. */
 const DEFAULT_LANGUAGE = "en";
-/** The start of a whole HTML document, and what may come before it: each opening with its end. */
-const DOCUMENT = /^<(?:!doctype|html)\b/i;
-const PROLOG = [
-  ["<?xml", ">"],
-  ["<!--", "-->"],
-] as const;
+/** The start of a whole HTML document. An XML declaration and comments may come first. */
+const DOCUMENT = /^\s*(?:<\?xml\b[^>]*>\s*)?(?:<!--(?:(?!-->)[\s\S])*-->\s*)*<(?:!doctype|html)\b/i;
+/** Looks for the start no further: on Node, much longer comments exhaust the stack of the regular expression. */
+const MAX_PROLOG_CHARACTERS = 100_000;
 /** Starts at the first break of a run only: to start at each takes quadratic time. */
 const FINAL_BREAKS = /(?<![\r\n])[\r\n]+$/;
 const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
@@ -100,7 +98,7 @@ export function htmlDocument(
   html: string,
   options: { readonly language: string; readonly title: string },
 ): string {
-  if (isDocument(html)) return html;
+  if (DOCUMENT.test(html.slice(0, MAX_PROLOG_CHARACTERS))) return html;
   const title = options.title.replace(/[&<>]/g, (sign) => ENTITIES[sign] ?? "");
   return `<!doctype html>
 <html lang="${options.language}">
@@ -113,18 +111,6 @@ ${html.replace(FINAL_BREAKS, "")}
 </body>
 </html>
 `;
-}
-
-/** Reads comments by their ends, because a regular expression needs a stack for long ones. */
-function isDocument(html: string): boolean {
-  let rest = html.trimStart();
-  for (;;) {
-    const [opening, end] = PROLOG.find(([text]) => rest.startsWith(text)) ?? [];
-    if (opening === undefined) return DOCUMENT.test(rest);
-    const index = rest.indexOf(end, opening.length);
-    if (index < 0) return false;
-    rest = rest.slice(index + end.length).trimStart();
-  }
 }
 
 function attachmentPart(

@@ -121,7 +121,7 @@ function messageIdText(messageId: string): string {
 }
 
 function assertSafe(text: string, what: string): void {
-  if (isUnsafeInHeader(text)) throw new TypeError(`The ${what} of the message holds control characters`);
+  if (isUnsafeInHeader(text)) throw new TypeError(`The ${what} of the message cannot be in a header`);
 }
 
 /**

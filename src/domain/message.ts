@@ -84,6 +84,12 @@ export interface ComposedMessage {
   readonly entity: Uint8Array<ArrayBuffer>;
 }
 
+const NUL = 0x00;
+const LF = 0x0a;
+const CR = 0x0d;
+/** RFC 5322 2.1.1 and RFC 5321 4.5.3.1.6, without the CRLF. */
+const MAX_LINE_OCTETS = 998;
+
 /** RFC 5322 2.2, and short enough to leave room for a value in a folded line. */
 const FIELD_NAME = /^[A-Za-z][\w-]{0,63}$/;
 /** Fields that Sealpost writes (RFC 5322 3.6, RFC 2045), and those that other programs read as trace information. */
@@ -151,4 +157,38 @@ export function httpFieldProblem(name: string, value: string): string | null {
     return `expected one of ${Object.keys(HTTP_FIELDS).join(", ").replace("x-", "X-*")}`;
   }
   return fieldProblem(name, value) ?? (rule.value.test(value) ? null : `expected ${rule.expected}`);
+}
+
+/**
+ * Validates the final bytes of a message.
+ * @returns whether some octet is above 127 (RFC 6152), and whether one in the header section is.
+ * @throws {TypeError} for a bare CR or LF, a NUL, a line of more than 998 octets, or if the final CRLF is missing.
+ */
+export function inspectBytes(bytes: Uint8Array): {
+  readonly eightBit: boolean;
+  readonly utf8Headers: boolean;
+} {
+  let lineStart = 0;
+  let isHeader = true;
+  let [eightBit, utf8Headers] = [false, false];
+  for (let index = 0; index < bytes.length; index++) {
+    const octet = bytes[index]!;
+    if (octet > 127) {
+      eightBit = true;
+      utf8Headers ||= isHeader;
+    }
+    if (octet > CR) continue;
+    if (octet === NUL) throw new TypeError("The message holds a NUL");
+    if (octet === LF || (octet === CR && bytes[index + 1] !== LF))
+      throw new TypeError("The message holds a bare CR or LF");
+    if (octet !== CR) continue;
+    if (index - lineStart > MAX_LINE_OCTETS) throw new TypeError("The message holds a line over 998 octets");
+    // RFC 5322 2.1: an empty line ends the header section.
+    if (index === lineStart) isHeader = false;
+    index++;
+    lineStart = index + 1;
+  }
+  if (bytes.length === 0 || lineStart !== bytes.length)
+    throw new TypeError("The message does not end in CRLF");
+  return { eightBit, utf8Headers };
 }

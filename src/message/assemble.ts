@@ -1,10 +1,8 @@
-import type { ComposedMessage } from "../domain/message.ts";
+import { type ComposedMessage, inspectBytes } from "../domain/message.ts";
 import { foldField } from "./headers.ts";
 
 const CR = 0x0d;
 const LF = 0x0a;
-/** RFC 5322 2.1.1, without the CRLF. */
-const MAX_LINE_OCTETS = 998;
 /** Structural fields stay outside (RFC 9788 1.1.1). The entity has its own `Content-*`. */
 const STRUCTURAL_FIELD = /^mime-version:/i;
 const CONTENT_TYPE = /^(content-type): *(.*)$/is;
@@ -32,7 +30,7 @@ export function assemble(headers: string, entity: Uint8Array): Uint8Array<ArrayB
   const endsInCrlf = bytes[length - 2] === CR && bytes[length - 1] === LF;
   bytes.set([CR, LF], length);
   const message = endsInCrlf ? bytes.subarray(0, length) : bytes;
-  assertLines(message);
+  inspectBytes(message);
   return message;
 }
 
@@ -101,22 +99,6 @@ function withFields(
   bytes.set(head);
   bytes.set(entity.subarray(end), head.length);
   return bytes;
-}
-
-function assertLines(bytes: Uint8Array): void {
-  let lineStart = 0;
-  for (let i = 0; i < bytes.length; i++) {
-    const octet = bytes[i]!;
-    if (octet > CR) continue;
-    if (octet === 0) throw new TypeError("The message holds a NUL");
-    if (octet === LF) throw new TypeError("The message holds a bare LF");
-    if (octet !== CR) continue;
-    if (bytes[i + 1] !== LF) throw new TypeError("The message holds a bare CR");
-    if (i - lineStart > MAX_LINE_OCTETS)
-      throw new TypeError(`A line is longer than ${MAX_LINE_OCTETS} octets`);
-    i++;
-    lineStart = i + 1;
-  }
 }
 
 function markProtected(field: string, protection: "clear" | "cipher"): string {

@@ -227,6 +227,14 @@ describe("compose() with attachments", () => {
     expect(image).toMatchObject({ contentId: "<logo>", disposition: "inline", related: true });
   });
 
+  test("a reader gets a long text with signs of other encodings unchanged", async () => {
+    const long = "a=3D b {html} {boundary}\r\n".repeat(6_000);
+    const mail = await PostalMime.parse(await bytesOf({ text: long, html: long, attachments: [pdf] }));
+    const expected = long.trimEnd().replaceAll("\r\n", "\n");
+    expect(mail.text?.trimEnd()).toBe(expected);
+    expect(mail.html).toContain(expected);
+  });
+
   test("attaches an image without HTML that refers to it", async () => {
     const [image] = (await PostalMime.parse(await bytesOf({ attachments: [logo] }))).attachments;
     expect(image).toMatchObject({ disposition: "attachment", filename: "logo.png" });

@@ -43,6 +43,24 @@ const NODEMAILER: UnusedCode = {
     "case 'Bcc' of header.key",
     "MimeNode._encodeHeaderValue",
     "if (typeof this.normalizeHeaderKey === 'function')",
+    // Each part has a type and a disposition, and the root its date and identifier.
+    "if (!contentType)",
+    "if (!options && typeof contentType === 'object')",
+    "if (childNode.parentNode && childNode.parentNode !== this)",
+    "if (this.filename && !this.getHeader('Content-Disposition'))",
+    "if (!this.getHeader('Date'))",
+    "if (!messageId)",
+    // Texts are short ASCII, and files are in base64.
+    "void if (this._isPlainText && mimeFuncs.hasLongerLines(this.content, 76))",
+    "if (typeof this.content === 'string' || this.content instanceof Buffer)",
+  ],
+  // Media types that Sealpost accepts have neither comments nor continuations (RFC 2231 3).
+  "nodemailer/dist/esm/mime-funcs/index.js": [
+    "if (stripComments && chr === '(' && !quote && !quoteClosed && !(stage === 'value' && key !== false && !pendingSpace))",
+    "if (!continuation)",
+    "if (charsetMatch)",
+    "if (!continuation.charset)",
+    "_encodeContinuationSection()",
   ],
   "nodemailer/dist/esm/mail-composer/index.js": [
     ...members("MailComposer", "_getIcalEvent _processDataUrl"),
@@ -56,6 +74,7 @@ const NODEMAILER: UnusedCode = {
     "if (/^data:/i.test((attachment.path || attachment.href)))",
     String.raw`if (/^https?:\/\//i.test(attachment.path))`,
     "if (isMessageNode)",
+    "if (!isMessageNode && attachment.filename !== false)",
     "if (attachment.raw)",
     "if (attachment.path)",
     "if (attachment.href)",

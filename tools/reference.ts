@@ -48,7 +48,7 @@ ${table(["code", "status", "name", "may succeed later"], ERROR_CODES.map(errorRo
 
 ## Failures of a delivery
 
-\`detail.delivery.phase\` is one of ${PHASES.map(code).join(", ")}. \`detail.delivery.code\` is the reason. "Later" means that the same message may arrive later; the first digit of the server's reply overrides it.
+\`detail.delivery.phase\` is one of ${PHASES.map(code).join(", ")}. \`detail.delivery.code\` is the reason. "Later" means that the same message may arrive later; the first digit of the server's reply overrides it. In every phase before \`sender\`, the server or its definition is at fault, and at \`sender\` for \`unsupported_here\`, too.
 
 ${table(
   ["code", "at fault", "later"],

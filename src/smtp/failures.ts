@@ -35,12 +35,14 @@ const OUT_OF_STEP = /\bsynchroni|\bpipelining/i;
 const SIZE_WORDS = /\b(size|too (big|large|long))\b/i;
 /** The size of one message, not of all messages of a time span, in replies that no 552 names. */
 const MESSAGE_SIZE =
-  /^(?!.*\b(cumulative|total|quota|daily|hourly|monthly|hours?|days?|today)\b).*\b(message|e?-?mail) (size|length)\b.{0,40}\b(exceed|larger|too)/i;
+  /^(?!.*\b(cumulative|total|quota|daily|hourly|monthly|hours?|days?|today)\b).*\b((message|e?-?mail) (size|length)\b.{0,40}\b(exceed|larger|too)|message( is)? too (big|large)\b)/i;
 /** A recipient who does not exist or chooses senders, whatever else the reply says. */
 const RECIPIENT_WORDS =
   /^(?!.*sender [av]).*\b((no such|unknown) (user|recipient)|(user|recipient)( @)? unknown|this (list|group)|members|recipient requires)\b/i;
 /** The content of the message, also where the code is of the session. */
 const CONTENT_WORDS = /\b(attachment|header|body|bare|line )/i;
+/** A mailbox that is full. */
+export const FULL_WORDS = /\b(mail|in)box\b.{0,30}\b(full|quota|its limit)\b|\bover ?quota\b/i;
 /** A recipient who does not exist, or whose mailbox is full. */
 const MAILBOX_WORDS = /\b(recipient|mailbox|user|account|address|no such|not (found|exist))\b/i;
 
@@ -150,6 +152,7 @@ const AFTER_WORDS: readonly Rule[] = [
   { isTemporary: false, enhanced: /^(3\.[^0]|4\.[^014])/, code: "refused" },
   // RFC 7504 3: the host accepts no mail.
   { codes: [521], enhanced: /^[^12]/, code: "refused" },
+  { phases: ADDRESSED, codes: [452], enhanced: /^0/, words: FULL_WORDS, code: "recipient_rejected" },
   // RFC 5321 4.2.3, "insufficient system storage", and RFC 3463 X.2.2 for the mailbox of the sender.
   { codes: [452], enhanced: /^[03]/, code: "rate_limited" },
   { phases: ["sender"], enhanced: /^2\.2$/, code: "rate_limited" },

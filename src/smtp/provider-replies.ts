@@ -58,7 +58,7 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
     ...TRANSACTION,
     enhanced: /^(?![12]\.)/,
     words:
-      /^(?!.*\b(size|scor|spam|(mail|in)box|recipient has|receiving)).*(\b(daily|hourly|monthly|sender|sending|outgoing|rate|frequency|per (hour|day)|exceeded your|rejection)\b.{0,30}\b(limit|quota)|\bsend (limit|quota)|\bratelimit|\btoo many (message|e?-?mail|recipient))/i,
+      /^(?!.*\b(size|scor|spam|(mail|in)box|recipient has|receiving)).*(\b(daily|hourly|monthly|sender|sending|outgoing|rate|frequency|per (hour|day)|exceeded your|rejection)\b.{0,30}\b(limit|quota)|\bsend (limit|quota)|\bratelimit|\btoo many (message|e?-?mail|recipient)|\bnumber of (message|e?-?mail|recipient)s\b.{0,40}\bper (minute|hour|day|month)|\bmessage (rate|quota)\b.{0,20}\b(exceed|exhaust|reach)|\bsending too (fast|many|much)\b|\b(insufficient|no|out of) credits?\b)/i,
     code: "rate_limited",
   },
 
@@ -138,7 +138,7 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   {
     phases: ["recipient", "data"],
     isTemporary: true,
-    words: /\bgr[ae]y-?list/i,
+    words: /\bgr[ae]y[- ]?list/i,
     hint: "greylisting",
   },
   // Postfix 3.7, src/smtpd/smtpd.c (connection limits of anvil); Amazon SES; Exim 4.96, src/daemon.c.

@@ -16,6 +16,7 @@ import {
   REJECTED_LOGINS,
   RELAY_REPLIES,
   SENDER_WORDS,
+  SIZES,
   SYSTEM,
   TLS_REPLIES,
 } from "../fixtures/server-replies.ts";
@@ -293,7 +294,10 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
   },
   "the recipient is rejected for now": {
     ...{ code: "recipient_rejected", fault: "mail" },
-    rows: at(["recipient"], ["450 4.2.1 Busy", "452 4.2.2 Full", "451 4.2.0 Greylisted", "473 No"]),
+    rows: at(
+      ["recipient"],
+      ["452 Mailbox full", "450 4.2.1 Busy", "452 4.2.2 Full", "451 4.2.0 Greylisted", "473 No"],
+    ),
   },
   "the message is too large": {
     ...{ code: "too_large", fault: "mail" },
@@ -302,13 +306,7 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
       ...at(["data"], ["552 Your message exceeds the outgoing size limit", "552 attachment too large"]),
       ...at(TRANSACTION, ["552 #5.3.4 Message too big", "552 sorry, too large (#5.3.4)", "554 (5.2.3) No"]),
       ["recipient", "552 Message too large"],
-      ...at(TRANSACTION, [
-        "523 Message length (25 bytes) exceeds administrative limit.",
-        "554 Rejected - Message size exceeds fixed maximum message size. Size: 2 KB, Max size: 1 KB",
-        "554 Maximum email size exceeded",
-        "550 email size exceeds the limit for a message",
-        "552 Total message size exceeds 10 MB",
-      ]),
+      ...at(TRANSACTION, SIZES),
       ["data", "552 You cannot send messages larger than the limit of 10 MB"],
     ],
   },

@@ -1,7 +1,8 @@
 import { unknownValue } from "../../domain/delivery.ts";
-import { RELAY_WORDS } from "../../smtp/failures.ts";
+import { FULL_WORDS, RELAY_WORDS } from "../../smtp/failures.ts";
 import {
   excludesLogin,
+  type HintContext,
   type HintRule,
   hasClientCertificate,
   hasDetail,
@@ -17,6 +18,8 @@ import {
 } from "./rule.ts";
 
 const SUBMISSION_PORT = 587;
+const isFull = (context: HintContext): boolean =>
+  hasDetail(/^2\.2$/)(context) || hasWords(FULL_WORDS)(context);
 
 /** Hints for failures of the login, the addresses and the message, and of Sealpost itself. The first match wins. */
 export const MESSAGE_HINTS: readonly HintRule[] = [
@@ -125,7 +128,7 @@ export const MESSAGE_HINTS: readonly HintRule[] = [
   },
   {
     code: "recipient_rejected",
-    when: (context) => isTemporary(context) && hasDetail(/^2\.2$/)(context),
+    when: (context) => isTemporary(context) && isFull(context),
     hint: "mailbox_full_temporary",
   },
   {
@@ -136,7 +139,7 @@ export const MESSAGE_HINTS: readonly HintRule[] = [
   {
     code: "recipient_rejected",
     // RFC 5321 4.2.3: 552 is "exceeded storage allocation", here of the mailbox.
-    when: (context) => context.reply?.code === 552 || hasDetail(/^2\.2$/)(context),
+    when: (context) => context.reply?.code === 552 || isFull(context),
     hint: "mailbox_full",
   },
   {

@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import type { NextMessage, SmtpConnection } from "./connection.ts";
 import type { AcquireOptions, PoolSlot, ServerMemory } from "./pool-slot.ts";
 import { WaitingLine } from "./waiting-line.ts";
@@ -82,6 +82,8 @@ const LIMIT_MS = 30_000;
 /** Later connections are closed after this share of the idle time that the server allowed. */
 const IDLE_SHARE = 0.8;
 const MIN_IDLE_MS = 5_000;
+/** Idle time from which a wait of two milliseconds is short. */
+const LONG_IDLE_MS = 20;
 /** Period for which a waiting delivery is reserved for the connection that is promised to it. */
 const PROMISE_MS = 1_000;
 
@@ -332,9 +334,11 @@ export class PoolGroup {
   /** Takes an idle connection that the server has not closed, which the event loop may not have reported yet. */
   async #takeOpen(memory: ServerMemory): Promise<SmtpConnection | null> {
     for (let entry = this.#takeIdle(); entry !== null; entry = this.#takeIdle()) {
-      // The first tick may end before the sockets are read. The second cannot.
-      await setImmediate();
-      await setImmediate();
+      // The first tick may end before the sockets are read. The second cannot, but on Deno only a timer lets the loop rest.
+      const isLong = this.#deps.clock.nowMs() - entry.parkedAtMs >= LONG_IDLE_MS;
+      const tick = () => (isLong ? setTimeout(0) : setImmediate());
+      await tick();
+      await tick();
       if (entry.connection.isUsable) return entry.connection;
       this.#learnIdle(memory, entry.parkedAtMs);
       void this.#retire(entry.connection);

@@ -38,6 +38,20 @@ export interface KnownHint {
 /** Addresses, and URLs other than those of lists of IP addresses: their words say nothing about the reason. */
 const ADDRESSES = /\S{0,99}@\S*|http(?!\S*spam)\S*/gi;
 
+/** The texts of replies from which secrets are removed: a username or password may be a word of the reason. */
+const WORDS = new WeakMap<SmtpReply, string>();
+
+/** Keeps the whole text of a reply for hints, which show none of it. It stays in this process. @returns the reply. */
+export function keepWords(reply: SmtpReply, text: string): SmtpReply {
+  WORDS.set(reply, text);
+  return reply;
+}
+
+/** Returns the whole text of a reply, if it is known. */
+export function wordsOf(reply: SmtpReply): string {
+  return WORDS.get(reply) ?? reply.text;
+}
+
 /** Whether a reply matches a pattern. */
 export function matchesReply(pattern: ReplyPattern, phase: Phase, reply: SmtpReply): boolean {
   const { phases, codes, isTemporary, enhanced, words } = pattern;
@@ -46,7 +60,7 @@ export function matchesReply(pattern: ReplyPattern, phase: Phase, reply: SmtpRep
     (codes?.includes(reply.code) ?? true) &&
     isTemporary !== reply.code >= 500 &&
     (enhanced?.test(subjectAndDetail(reply)) ?? true) &&
-    (words?.test(reply.text.replace(ADDRESSES, "@")) ?? true)
+    (words?.test(wordsOf(reply).replace(ADDRESSES, "@")) ?? true)
   );
 }
 

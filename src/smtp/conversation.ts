@@ -7,6 +7,7 @@ import {
   type SmtpReply,
   unknownOutcome,
 } from "../domain/delivery.ts";
+import { keepWords } from "../domain/known-reply.ts";
 import { AddressCheck } from "./check.ts";
 import { rejection } from "./failures.ts";
 import { Opening, type OpeningOptions } from "./opening.ts";
@@ -267,7 +268,7 @@ export class Conversation {
     const delayMs = serverDelayMs(whole);
     return {
       ...rejection(phase, whole, context),
-      reply: this.#present(raw),
+      reply: keepWords(this.#present(raw), whole.text),
       ...(delayMs !== null && { retryAfterMs: delayMs }),
     };
   }

@@ -178,6 +178,26 @@ describe("a test whose server replies", () => {
   }
 });
 
+test.each([
+  ["relay", "another", "rcpt", "554 5.7.1 Relay access denied", "relay_denied"],
+  ["user", "password", "auth", "535 5.7.8 Username and Password not accepted", "google_login"],
+  ["me", "greylisted", "rcpt", "450 4.2.0 Greylisted, try later", "greylisting"],
+] as const)(
+  "username %s and password %s are withheld from the reply to %s, %j, and not from its hint",
+  async (username, password, at, line, hint) => {
+    await using server = await startSmtpServer({
+      users: { [username]: password },
+      script: { [at]: reply(line) },
+    });
+    await using transport = makeTransport();
+    await using instance = await testInstance({ transport });
+    const { detail } = await sendTest(instance, server.port, { username, password });
+    const delivery = Object(detail?.delivery);
+    expect(delivery.reply.text).toContain("[secret]");
+    expect(delivery.hints).toMatchObject([{ code: hint }]);
+  },
+);
+
 test("the audit row of a rejected test has the same code and phase", async () => {
   const script = { rcpt: reply("553 5.7.1 Sender address rejected: not owned by user") };
   await using server = await startSmtpServer({ script });

@@ -1,5 +1,6 @@
 import type { Failure, FailureCode, Phase, Remedy, ServerReport, SmtpReply } from "../../domain/delivery.ts";
 import { type CodedHint, type HintCode, type HintValues, hintText } from "../../domain/hints/index.ts";
+import { wordsOf } from "../../domain/known-reply.ts";
 import type { Endpoint, FurtherInput, ServerDefinition } from "../../domain/smtp-server.ts";
 
 /** The values that a hint may refer to: the endpoint, the definition and the reply. */
@@ -66,7 +67,7 @@ export const hasDetail =
 export const hasWords =
   (words: RegExp) =>
   ({ reply }: HintContext): boolean =>
-    reply !== null && words.test(reply.text);
+    reply !== null && words.test(wordsOf(reply));
 
 /** Whether the server listed an extension in its reply to EHLO. `undefined` if that is unknown. */
 function lists({ seen, security }: HintContext, keyword: string): boolean | undefined {

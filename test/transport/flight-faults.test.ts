@@ -165,6 +165,19 @@ describe("a server that hangs up after a flight", () => {
     });
   }
 
+  for (const [what, how] of [
+    ["closes", mis.halfClose()],
+    ["hangs up", mis.close()],
+  ] as const) {
+    test(`gets the next message that waits on a new connection if it ${what} after each one`, async () => {
+      await using subject = await createFlightSubject({ holdMs: 0, script: { body: mis.then(how) } });
+      const { server, send } = subject;
+      const receipts = await Promise.all(Array.from({ length: 20 }, () => send()));
+      expect(receipts.map(shortOf)).toEqual(receipts.map(() => "sent"));
+      expect(server.messages.map(({ via }) => via)).toEqual(receipts.map(() => "BDAT"));
+    });
+  }
+
   test("after a 250 and a 421, in one segment, has accepted the message", async () => {
     await using subject = await createFlightSubject();
     const { server, send } = subject;

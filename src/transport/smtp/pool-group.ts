@@ -180,7 +180,7 @@ export class PoolGroup {
     return this.#wait({ ...options, isFirst: true });
   }
 
-  #wait({ timer, message, connections, memory, isFirst = false }: AcquireOptions): Promise<PoolSlot> {
+  async #wait({ timer, message, connections, memory, isFirst = false }: AcquireOptions): Promise<PoolSlot> {
     const { promise, resolve, reject } = Promise.withResolvers<PoolSlot>();
     const leave = (): void => {
       this.#waiting.remove(waiter);
@@ -203,7 +203,10 @@ export class PoolGroup {
     };
     const forgetStop = timer.onStop(waiter.reject);
     this.#waiting.add(waiter, isFirst);
-    return promise;
+    const slot = await promise;
+    // The server may have closed the connection after the message before this one.
+    if (slot.idle?.isPrepared === false) await untilRead(setImmediate);
+    return slot;
   }
 
   #slot(idle: SmtpConnection | null, memory: ServerMemory): PoolSlot {
@@ -334,11 +337,9 @@ export class PoolGroup {
   /** Takes an idle connection that the server has not closed, which the event loop may not have reported yet. */
   async #takeOpen(memory: ServerMemory): Promise<SmtpConnection | null> {
     for (let entry = this.#takeIdle(); entry !== null; entry = this.#takeIdle()) {
-      // The first tick may end before the sockets are read. The second cannot, but on Deno only a timer lets the loop rest.
+      // On Deno, only a timer lets the event loop rest.
       const isLong = this.#deps.clock.nowMs() - entry.parkedAtMs >= LONG_IDLE_MS;
-      const tick = () => (isLong ? setTimeout(0) : setImmediate());
-      await tick();
-      await tick();
+      await untilRead(isLong ? setTimeout : setImmediate);
       if (entry.connection.isUsable) return entry.connection;
       this.#learnIdle(memory, entry.parkedAtMs);
       void this.#retire(entry.connection);
@@ -375,4 +376,10 @@ export class PoolGroup {
     const isUsed = this.#busy > 0 || this.#idle.length > 0 || this.#closing > 0;
     if (!isUsed && this.#waiting.isEmpty) this.#deps.onEmpty();
   }
+}
+
+/** Waits until the sockets are read. The first tick may end before that. The second cannot. */
+async function untilRead(tick: () => Promise<void>): Promise<void> {
+  await tick();
+  await tick();
 }

@@ -1,20 +1,8 @@
-import type { UnusedPart } from "./without-parts.ts";
+import { PECULIAR } from "./never-called-asn1.ts";
+import { cases, members, twice, type UnusedCode } from "./unused-code.ts";
 
 // Only the default builds lose these parts: neither Sealpost nor its plugins use them. A part that validates
 // throws, never passes.
-
-/** Parts of packages' files, by the path of a file in `node_modules`. */
-export type UnusedCode = Readonly<Record<string, readonly UnusedPart[]>>;
-
-/** Returns the names of a class's members. @param names separated by blanks. */
-const members = (className: string, names: string) => names.split(" ").map((name) => `${className}.${name}`);
-
-/** Returns a part that a file has twice, such as a getter with its setter. */
-const twice = (part: string): UnusedPart => ({ part, count: 2 });
-
-/** Returns the names of cases of a switch. @param values separated by blanks. */
-const cases = (subject: string, values: string) =>
-  values.split(" ").map((value) => `case "${value}" of ${subject}`);
 
 /**
  * Sealpost gives nodemailer's composer bodies that are encoded already and reads the tree that it has composed: no
@@ -97,7 +85,7 @@ const NODEMAILER: UnusedCode = {
 const IPADDR: UnusedCode = {
   "ipaddr.js/lib/ipaddr.js": [
     "padPart()",
-    ...members("ipaddr", "fromByteArray isValidCIDR"),
+    ...members("ipaddr", "fromByteArray isValidCIDR parseCIDR"),
     ...members("ipaddr.IPv4", "broadcastAddressFromCIDR networkAddressFromCIDR subnetMaskFromPrefixLength"),
     ...members("ipaddr.IPv4", "isIPv4 isValidCIDR isValidCIDRFourPartDecimal"),
     ...members("IPv4.prototype", "prefixLengthFromSubnetMask toIPv4MappedAddress toNormalizedString"),
@@ -117,10 +105,12 @@ const REQUESTS = ["sequence", "describe", "get_autocommit"];
 
 /** The second version of the protocol over HTTP, which has JSON and no cursors; no transactions, no sequences. */
 export const UNUSED_BY_LIBSQL: UnusedCode = {
-  "@libsql/client/lib-esm/http.js": members(
-    "HttpClient",
-    "migrate transaction executeMultiple sync reconnect",
-  ),
+  "@libsql/client/lib-esm/http.js": [
+    ...members("HttpClient", "migrate transaction executeMultiple sync reconnect"),
+    // The bindings of a Worker are checked before.
+    'if (config.scheme !== "https" && config.scheme !== "http")',
+    "if (config.encryptionKey !== undefined)",
+  ],
   "@libsql/hrana-client/lib-esm/http/client.js": ["findEndpoint()", "HttpClient._ensureVersion"],
   "@libsql/hrana-client/lib-esm/http/stream.js": [
     ...members("HttpStream", "_describe _sequence getAutocommit _openCursor _cursorClosed"),
@@ -139,75 +129,19 @@ export const UNUSED_BY_LIBSQL: UnusedCode = {
     ...members("BatchStep", "queryRow queryValue"),
     "if (this.#useCursor)",
     "executeCursor()",
+    ...["this.#executed", "this._index !== undefined"].map((misuse) => `if (${misuse})`),
+    ...["step._index === undefined", "cond._batch !== expectedBatch"].map((misuse) => `if (${misuse})`),
     ...members("BatchCond", "error and or isAutocommit"),
   ],
   "@libsql/client/lib-esm/hrana.js": [twice("if (version >= 3)"), twice("if (disableForeignKeys)")],
-  "@libsql/core/lib-esm/config.js": [twice("if (isInMemoryMode)")],
+  "@libsql/hrana-client/lib-esm/sql.js": ["if (this.#owner !== owner)"],
+  "@libsql/core/lib-esm/config.js": [
+    twice("if (isInMemoryMode)"),
+    'if (intMode !== "number" && intMode !== "bigint" && intMode !== "string")',
+    `if (${["http", "ws", "https", "wss", "file"].map((name) => `scheme !== "${name}"`).join(" &&\n        ")})`,
+  ],
   "@libsql/core/lib-esm/util.js": ["ResultSetImpl.toJSON()"],
 };
-
-/** Sealpost reads certificates and keys, writes its few structures itself, and compares names by their bytes. */
-export const PKIJS: readonly UnusedPart[] = [
-  ...members("Certificate", "encodeTBS sign verify toSchema getKeyHash getPublicKey"),
-  twice("Certificate.tbs"),
-  ...members("PublicKeyInfo", "fromJSON importKey toSchema"),
-  twice("PublicKeyInfo.parsedKey"),
-  ...members("AttributeTypeAndValue", "isEqual toSchema"),
-  ...members("RelativeDistinguishedNames", "isEqual toSchema compareWithDefault"),
-  ...members("GeneralName", "toSchema compareWithDefault"),
-  ...members("AlgorithmIdentifier", "isEqual toSchema compareWithDefault"),
-  "PkiObject.toString()",
-  "AltName.toSchema",
-  "AuthorityKeyIdentifier.toSchema",
-  "BasicConstraints.toSchema",
-  "Extension.toSchema",
-  "Extensions.toSchema",
-  "ExtKeyUsage.toSchema",
-  "Time.toSchema",
-];
-
-/** As {@link PKIJS}, and without the shorter ways to the same result, for many or large values. */
-export const ASN1JS: readonly UnusedPart[] = [
-  "void tryFastFromBER()",
-  "void shouldUseBuiltinEncoder()",
-  "tryEncodeBuiltin()",
-  ...members("GeneralizedTime", "toString() fromDate()"),
-  ...members("UTCTime", "toString() fromDate() toBuffer() checkYear()"),
-  "if (valueDate)",
-  // Schemas of pkijs, which are complete and have short tags.
-  ...[
-    "root instanceof Object === false",
-    '"idBlock" in inputSchema === false',
-    '"fromBER" in inputSchema.idBlock === false',
-    '"toBER" in inputSchema.idBlock === false',
-    "encodedId.byteLength === 0",
-    "inputSchema.idBlock.fromBER(encodedId, 0, encodedId.byteLength) === -1",
-    'inputSchema.idBlock.hasOwnProperty("tagClass") === false',
-    'inputSchema.idBlock.hasOwnProperty("tagNumber") === false',
-    'inputSchema.idBlock.hasOwnProperty("isConstructed") === false',
-    '!("isHexOnly" in inputSchema.idBlock)',
-  ].map((condition) => `void if (${condition})`),
-  twice("void if (inputSchema instanceof Object === false)"),
-  "if (inputSchema.idBlock.isHexOnly)",
-  "void if (primitiveSchema)",
-  'if (inputSchema.primitiveSchema && "valueHexView" in inputData.valueBlock)',
-  // Relative object identifiers, and times in words, which no certificate has.
-  ...[13, 14, 31, 32, 33, 34].map((tag) => `case ${tag} of returnObject.idBlock.tagNumber`),
-  ...["BaseStringBlock", "Boolean", "ObjectIdentifier"].map((name) => `${name}.setValue`),
-  ...members("Integer", "convertFromDER convertToDER fromBigInt"),
-  ...members("LocalIntegerValueBlock", "fromDER() toDER() toBER()"),
-  ...members("BaseBlock", "isEqual() toString()"),
-  ...members("RawData", "fromBER() toBER()"),
-  "LocalUtf8StringValueBlock.fromString()",
-  "LocalBmpStringValueBlock.fromString()",
-  "LocalUniversalStringValueBlock.fromString()",
-  "LocalSimpleStringBlock.fromString()",
-  "LocalBitStringValueBlock.toBER()",
-  "LocalBooleanValueBlock.toBER()",
-  "LocalConstructedValueBlock.toBER()",
-  "LocalOctetStringValueBlock.toBER()",
-  "Null.toBER()",
-];
 
 /**
  * Sealpost's statements have left joins only and no unions, those that write run in batches, and its tables name the types
@@ -332,6 +266,8 @@ const HONO: UnusedCode = {
     ...members("Hono", "mount request fire route basePath notFound #clone"),
     'if ("getResponse" in err)',
   ],
+  // Asked only whether it is Node, which has another class of keys.
+  "hono/dist/helper/adapter/index.js": ["void getRuntimeKey()"],
   "hono/dist/utils/jwt/jws.js": [
     "pemToBinary()",
     "exportPublicJwkFrom()",
@@ -369,6 +305,7 @@ const VALIBOT: UnusedCode = {
 
 /** Unused by both builds. */
 export const UNUSED: UnusedCode = {
+  ...PECULIAR,
   ...NODEMAILER,
   ...IPADDR,
   ...OAUTH,

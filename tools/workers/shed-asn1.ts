@@ -1,4 +1,4 @@
-import { ASN1JS, PKIJS } from "./never-called.ts";
+import { ASN1JS, PKIJS } from "./never-called-asn1.ts";
 import { changePackages } from "./shed-parts.ts";
 import { withoutParts } from "./without-parts.ts";
 
@@ -11,6 +11,8 @@ const EXTENSION_TYPE =
   /^\t+ExtensionValueFactory\.register\(\w+, "(?!SubjectAltName|AuthorityKeyIdentifier|BasicConstraints|ExtKeyUsage")\w+", \w+\);\n/gm;
 /** Methods that only describe a value. */
 const DESCRIPTION = /^(\t+)(?:toJSON|onAsciiEncoding)\([^\n]*\) \{\n[\s\S]*?^\1\}\n/gm;
+/** Notes about unusual encodings, which neither pkijs nor Sealpost reads. Errors stay. */
+const WARNING = /^\t+(?:if \(.*\) |else )?\w+\.warnings\.(?:push|concat)\(.*\);\n/gm;
 
 /** Tells asn1js about its shorter ways to the same result. */
 const REGISTRATION = /^register(?:BuiltinEncoder|FastParser)\(\{[\s\S]*?^\}\);$/gm;
@@ -31,7 +33,7 @@ export const shedAsn1 = () =>
       return lean.replace(CLASS, "var $1 = /* @__PURE__ */ (() => $2)();");
     },
     "asn1js/build/index.js": (text) => {
-      const lean = withoutAll(text, [REGISTRATION, ORIGINAL, DESCRIPTION, TYPE_NAME]);
+      const lean = withoutAll(text, [REGISTRATION, ORIGINAL, DESCRIPTION, TYPE_NAME, WARNING]);
       return withoutParts(without(lean, UNUSED_TYPE, "var $1 = null;"), ASN1JS);
     },
   });

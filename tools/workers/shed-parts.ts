@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { BunPlugin, OnLoadResult } from "bun";
-import type { UnusedCode } from "./never-called.ts";
+import type { UnusedCode } from "./unused-code.ts";
 import { withoutParts } from "./without-parts.ts";
 
 /** Folder of the packages that Sealpost names. Packages in it may have others of the same name, in other versions. */

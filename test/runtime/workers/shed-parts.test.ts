@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { UNUSED, type UnusedCode } from "../../../tools/workers/never-called.ts";
+import { UNUSED } from "../../../tools/workers/never-called.ts";
 import { shedParts } from "../../../tools/workers/shed-parts.ts";
+import type { UnusedCode } from "../../../tools/workers/unused-code.ts";
 import { temporaryFolder } from "../../fixtures/process/folder.ts";
 import { composed } from "../fixtures/composed.ts";
 

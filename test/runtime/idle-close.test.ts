@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import * as mis from "../../src/testing/smtp/index.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { Child } from "../fixtures/process/child.ts";
@@ -14,9 +16,10 @@ const DENO = [
   "--allow-net",
   "--allow-env",
   "--allow-sys",
+  "--allow-read",
 ];
-/** After the acceptance of a message, while the client is busy. */
-const CLOSED_AFTER_MS = 50;
+/** Time in which the close reaches the client's kernel, and more. */
+const CLOSING_MS = 50;
 
 for (const [runtime, interpreter] of [
   ["Bun", [process.execPath]],
@@ -30,12 +33,18 @@ for (const [runtime, interpreter] of [
       ])(
         `that the server %s while the process is busy is not written to, ${security}`,
         async (_what, how) => {
-          const body = mis.then((peer) => peer.after(CLOSED_AFTER_MS, () => how(peer, () => undefined)));
+          using folder = temporaryFolder();
+          const closed = join(folder.path, "closed");
+          const close: mis.Misbehavior = (peer) =>
+            peer.after(CLOSING_MS, () => {
+              how(peer, () => undefined);
+              setTimeout(() => writeFileSync(closed, ""), CLOSING_MS);
+            });
+          const body = mis.times(1, mis.then(close));
           const extensions = ["PIPELINING", "CHUNKING"];
           await using server = await startSmtpServer({ security, extensions, script: { body } });
-          using folder = temporaryFolder();
           const env = { TRUSTED_CA: server.ca ?? "" };
-          const child = new Child(PROGRAM, [String(server.port), security], {
+          const child = new Child(PROGRAM, [String(server.port), security, closed], {
             folder: folder.path,
             env,
             interpreter,

@@ -42,7 +42,7 @@ const RECIPIENT_WORDS =
 /** The content of the message, also where the code is of the session. */
 const CONTENT_WORDS = /\b(attachment|header|body|bare|line )/i;
 /** A mailbox that is full. */
-export const FULL_WORDS = /\b(mail|in)box\b.{0,30}\b(full|quota|its limit)\b|\bover ?quota\b/i;
+export const FULL_WORDS = /\b(mail|in)box\b.{0,30}\b(full|its limit)\b|\bover quota\b/i;
 /** A recipient who does not exist, or whose mailbox is full. */
 const MAILBOX_WORDS = /\b(recipient|mailbox|user|account|address|no such|not (found|exist))\b/i;
 
@@ -152,7 +152,6 @@ const AFTER_WORDS: readonly Rule[] = [
   { isTemporary: false, enhanced: /^(3\.[^0]|4\.[^014])/, code: "refused" },
   // RFC 7504 3: the host accepts no mail.
   { codes: [521], enhanced: /^[^12]/, code: "refused" },
-  { phases: ADDRESSED, codes: [452], enhanced: /^0/, words: FULL_WORDS, code: "recipient_rejected" },
   // RFC 5321 4.2.3, "insufficient system storage", and RFC 3463 X.2.2 for the mailbox of the sender.
   { codes: [452], enhanced: /^[03]/, code: "rate_limited" },
   { phases: ["sender"], enhanced: /^2\.2$/, code: "rate_limited" },

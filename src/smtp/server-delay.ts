@@ -6,15 +6,15 @@ interface Unit {
   readonly ms: number;
 }
 
-const DAY: Unit = { names: "days?|tage?n?|d", ms: 86_400_000 };
-const HOUR: Unit = { names: "hours?|hrs?|stunden?|h", ms: 3_600_000 };
-const MINUTE: Unit = { names: "minutes?|minuten?|mins?|m", ms: 60_000 };
-const SECOND: Unit = { names: "seconds?|sekunden?|secs?|s", ms: 1_000 };
+const DAY: Unit = { names: "days?|d", ms: 86_400_000 };
+const HOUR: Unit = { names: "hours?|hrs?|h", ms: 3_600_000 };
+const MINUTE: Unit = { names: "minutes?|mins?|m", ms: 60_000 };
+const SECOND: Unit = { names: "seconds?|secs?|s", ms: 1_000 };
 /** Units in the order in which they occur in one duration. */
 const UNITS: readonly Unit[] = [DAY, HOUR, MINUTE, SECOND];
 
 /** Words that introduce the delay, and words that may follow them before the number. */
-const INTRODUCTION = "(in|after|for|wait|within|again|retry|delay|(?:sooner|earlier)\\s+than)";
+const INTRODUCTION = "(in|after|for|wait|within|again|retry|delay)";
 const FILLER =
   "(?:time|of|is|about|approx\\.|approximately|around|at\\s+(?:least|most)|less\\s+than|another|the\\s+next|up\\s+to)";
 /** A number, the upper end of a range, or one as a word; `1.5` is a number, the `1` of `1,000` is not. */

@@ -294,10 +294,7 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
   },
   "the recipient is rejected for now": {
     ...{ code: "recipient_rejected", fault: "mail" },
-    rows: at(
-      ["recipient"],
-      ["452 Mailbox full", "450 4.2.1 Busy", "452 4.2.2 Full", "451 4.2.0 Greylisted", "473 No"],
-    ),
+    rows: at(["recipient"], ["450 4.2.1 Busy", "452 4.2.2 Full", "451 4.2.0 Greylisted", "473 No"]),
   },
   "the message is too large": {
     ...{ code: "too_large", fault: "mail" },

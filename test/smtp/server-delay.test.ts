@@ -55,11 +55,9 @@ describe("serverDelayMs()", () => {
     ["try again in 10 minutes. In 3 days the message is dropped", 10 * MINUTE_MS],
     ["More than 10 different recipients in 60 minutes, wait 5 minutes", 5 * MINUTE_MS],
     ["Please wait 5 more minutes", 5 * MINUTE_MS],
-    ["Bitte versuchen Sie es in 5 Minuten erneut", 5 * MINUTE_MS],
     ["Wait time: 30 seconds", 30 * SECOND_MS],
     ["The wait time is 30 seconds", 30 * SECOND_MS],
     ["a delay of 300 seconds applies", 5 * MINUTE_MS],
-    ["retry no sooner than 10 minutes from now", 10 * MINUTE_MS],
     ["in 99999999 seconds", 99_999_999 * SECOND_MS],
     ["Blocked for 999999999999999 days", Number.MAX_SAFE_INTEGER],
   ])("finds the delay in %j", (text, delayMs) => {

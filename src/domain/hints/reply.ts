@@ -22,7 +22,7 @@ export const REPLY_HINTS = {
     "Google requires a login with a web browser first. Log in there, or create an app password and set it as password.",
   google_login:
     "Google rejected the username or password. Set username to the full address and password to an app password.",
-  google_recipient_busy: "The recipient is receiving too much mail at the moment. Try again later.",
+  recipient_busy: "The recipient is receiving too much mail at the moment. Try again later.",
   google_relay:
     "The relay accepts neither this login nor this IP address. Allow one of them in the SMTP relay service of the Admin console, and set SEALPOST_EHLO_NAME to a name of your domain.",
   app_password:
@@ -30,7 +30,7 @@ export const REPLY_HINTS = {
   microsoft_basic_off:
     "The provider does not accept passwords for this mailbox (basic authentication is off). Ask the mailbox's administrator to allow them, or use OAuth.",
   microsoft_policies:
-    "The organization's policies reject this login (security defaults or conditional access). Ask its administrator to except the mailbox, or use OAuth.",
+    "The organization's conditional access rejects this login. Ask its administrator, or use OAuth.",
   microsoft_smtp_auth_off:
     "SMTP AUTH is disabled for this mailbox or organization. Ask its administrator to enable it.",
   microsoft_no_auth:
@@ -39,8 +39,6 @@ export const REPLY_HINTS = {
     "The provider limits the connections of one mailbox. Set max_connections to 3 or less.",
   microsoft_spam_block:
     "The provider has blocked this account for sending spam. Ask the account's administrator to unblock it.",
-  microsoft_recipient_limit:
-    "The recipient has received as many messages in this hour as the provider allows. Try again later.",
   microsoft_internal_recipient:
     "The recipient accepts mail only from its own organization. Ask the recipient's administrator to allow this sender.",
   microsoft_login:

@@ -36,7 +36,7 @@ export const SERVER_HINTS = {
   handshake_failed:
     "The TLS handshake failed after STARTTLS. The server may support only old versions of TLS.",
   pipelining_rejected: "The server rejected a command. Set pipelining to off.",
-  command_rejected: "The server rejected a command that other servers accept. Its reply has the reason.",
+  command_rejected: "The server rejected a command. Its reply has the reason.",
   not_smtp: "The service on port {port} does not follow SMTP. Check server and port.",
   closed_client_certificate:
     "The server closed the connection without a reason. It may not accept tls_certificate: check its log.",
@@ -44,14 +44,14 @@ export const SERVER_HINTS = {
     "The server closed the connection before its greeting. It may not accept this machine's IP address.",
   closed_before_reply: "The server closed the connection before it replied. Check its log.",
   starttls_temporary: "The server cannot start TLS at the moment. Try again later.",
-  starttls_rejected: "The server offers STARTTLS but rejects it. Try smtps:// on 465, or ask its operator.",
+  starttls_rejected: "The server rejects STARTTLS. Try smtps:// on 465.",
   starttls_missing_587:
     "The server does not offer STARTTLS on port 587, or something on the way hides it. Try smtps:// on 465.",
   starttls_missing_25: "The server does not offer STARTTLS on port 25. Try 587, or smtps:// on 465.",
   starttls_missing: "The server does not offer STARTTLS on port {port}. Try 587, or smtps:// on 465.",
   tls_temporary: "The server offers TLS but cannot start it at the moment. Try again later.",
   token_needs_tls: "An access token is sent only under TLS: set tls to true.",
-  tls_required_first: "The server requires TLS before any command. Write the server as {url}.",
+  tls_required_first: "The server requires TLS from the first byte. Write the server as {url}.",
   tls_required_encrypted:
     "The server requires TLS although the connection is encrypted. Check its log, or try smtps:// on 465.",
   tls_required: "The server requires TLS: set tls to true.",

@@ -38,7 +38,7 @@ export const GOOGLE_REPLIES: readonly KnownReply[] = [
     enhanced: /^2\.1$/,
     words: /\breceiving (e?mail|messages) (too quickly|at a rate)/i,
     code: "rate_limited",
-    hint: "google_recipient_busy",
+    hint: "recipient_busy",
   },
   {
     ...LIMITED,
@@ -48,7 +48,7 @@ export const GOOGLE_REPLIES: readonly KnownReply[] = [
   },
   {
     ...REFUSED,
-    sign: "550 5.7.1 The IP you're using to send mail is not authorized to send email directly to our servers",
+    sign: "550 5.7.1 The IP you're using to send mail is not authorized",
     words: /\bip you're using to send mail is not authorized\b/i,
     hint: "this_host",
   },

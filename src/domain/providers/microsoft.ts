@@ -11,6 +11,9 @@ import {
 import { ENTRA_ERRORS } from "./entra-errors.ts";
 import { ANY_PASSWORD, CHECKED, MAILBOX, type OAuthPreset, type Provider } from "./provider.ts";
 
+/** "Authentication unsuccessful": only the words after it name the cause. */
+const UNSUCCESSFUL = { ...AUTH, enhanced: /^7\.139$/, code: "auth_rejected" } as const;
+
 /** Replies that no other server sends. */
 export const MICROSOFT_REPLIES: readonly KnownReply[] = [
   // "Authenticated client SMTP submission", and Exchange Team Blog on basic authentication (2026-01).
@@ -22,35 +25,27 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
     hint: "microsoft_basic_off",
   },
   {
-    ...AUTH,
-    sign: "535 5.7.139 Authentication unsuccessful, basic authentication is disabled",
-    enhanced: /^7\.139$/,
+    ...UNSUCCESSFUL,
+    sign: "535 5.7.139 basic authentication is disabled",
     words: /\bbasic authentication is disabled/i,
-    code: "auth_rejected",
     hint: "microsoft_basic_off",
   },
   {
-    ...AUTH,
-    sign: "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect",
-    enhanced: /^7\.139$/,
+    ...UNSUCCESSFUL,
+    sign: "535 5.7.139 the user credentials were incorrect",
     words: /\bcredentials were incorrect/i,
-    code: "auth_rejected",
     hint: "login_rejected",
     remedy: PASSWORD,
   },
   {
-    ...AUTH,
-    sign: "535 5.7.139 Authentication unsuccessful, the request did not meet the criteria to be authenticated successfully",
-    enhanced: /^7\.139$/,
+    ...UNSUCCESSFUL,
+    sign: "535 5.7.139 the request did not meet the criteria",
     words: /\bdid not meet the criteria|\bsecurity defaults/i,
-    code: "auth_rejected",
     hint: "microsoft_policies",
   },
   {
-    ...AUTH,
+    ...UNSUCCESSFUL,
     sign: "535 5.7.139 SmtpClientAuthentication is disabled for the Tenant",
-    enhanced: /^7\.139$/,
-    code: "auth_rejected",
     hint: "microsoft_smtp_auth_off",
   },
   // Direct Send and connectors offer no AUTH.
@@ -95,15 +90,15 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
   // Reports of users: the limit of a tenant for external recipients, of a trial (232) or not (233).
   {
     ...LIMITED,
-    sign: "550 5.7.233 tenant exceeded its daily limit for sending email to external recipients",
+    sign: "550 5.7.233 tenant exceeded its daily limit",
     enhanced: /^7\.23[23]$/,
     hint: "daily_limit",
   },
   {
     ...LIMITED,
-    sign: "550 5.2.121 Recipient's per hour message receive limit from specific sender exceeded",
+    sign: "550 5.2.121 Recipient's per hour message receive limit",
     enhanced: /^2\.12[12]$/,
-    hint: "microsoft_recipient_limit",
+    hint: "recipient_busy",
   },
   {
     ...LIMITED,
@@ -128,7 +123,7 @@ export const MICROSOFT_REPLIES: readonly KnownReply[] = [
   },
   {
     ...REFUSED,
-    sign: "550 5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent: part of their network is on our block list",
+    sign: "550 5.7.1 messages from [192.0.2.1] weren't sent",
     words: /\bmessages from \[\S+\] weren't sent\b/i,
     hint: "this_host",
   },

@@ -216,12 +216,6 @@ export const CONNECTION_HINTS: readonly HintRule[] = [
   },
   {
     code: "tls_required",
-    phase: "starttls",
-    hint: "tls_required_first",
-    remedy: implicitTls,
-  },
-  {
-    code: "tls_required",
     when: isBeforeStartTls,
     hint: "tls_required_first",
     remedy: implicitTls,

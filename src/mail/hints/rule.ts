@@ -81,9 +81,9 @@ function lists({ seen, security }: HintContext, keyword: string): boolean | unde
 export const lacksStartTls = (context: HintContext): boolean =>
   !isEncrypted(context) && lists(context, "STARTTLS") === false;
 
-/** Whether TLS has not started, because the server has not listed STARTTLS yet. */
+/** Whether STARTTLS was not finished: the server has listed nothing under TLS. */
 export const isBeforeStartTls = ({ security, seen }: HintContext): boolean =>
-  security === "starttls" && seen?.extensions.clear.length === 0;
+  security === "starttls" && seen?.extensions.tls.length === 0;
 
 /** Whether several commands left in one write. */
 export const usesPipelining = (context: HintContext): boolean =>

@@ -25,8 +25,7 @@ export const REPLY_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
     "Google verlangt zuerst eine Anmeldung im Browser. Melden Sie sich dort an, oder erzeugen Sie ein App-Passwort und geben es als Passwort an.",
   google_login:
     "Google hat Benutzername oder Passwort abgelehnt. Der Benutzername ist die ganze Adresse, das Passwort ein App-Passwort.",
-  google_recipient_busy:
-    "Der Empfänger bekommt gerade zu viele Nachrichten. Versuchen Sie es später noch einmal.",
+  recipient_busy: "Der Empfänger bekommt gerade zu viele Nachrichten. Versuchen Sie es später noch einmal.",
   google_relay:
     "Das Relay nimmt weder diese Anmeldung noch diese IP-Adresse an. Erlauben Sie eines davon im SMTP-Relay-Dienst der Admin-Konsole, und setzen Sie SEALPOST_EHLO_NAME auf einen Namen Ihrer Domain.",
   app_password:
@@ -34,7 +33,7 @@ export const REPLY_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
   microsoft_basic_off:
     "Der Anbieter nimmt für dieses Postfach keine Passwörter an (Basic Authentication ist aus). Bitten Sie den Administrator des Postfachs, sie zu erlauben, oder verwenden Sie OAuth.",
   microsoft_policies:
-    "Die Richtlinien der Organisation lehnen diese Anmeldung ab (Sicherheitsstandards oder bedingter Zugriff). Bitten Sie den Administrator um eine Ausnahme für das Postfach, oder verwenden Sie OAuth.",
+    "Der bedingte Zugriff der Organisation lehnt diese Anmeldung ab. Fragen Sie den Administrator, oder verwenden Sie OAuth.",
   microsoft_smtp_auth_off:
     "SMTP AUTH ist für dieses Postfach oder diese Organisation ausgeschaltet. Bitten Sie den Administrator, es einzuschalten.",
   microsoft_no_auth:
@@ -43,8 +42,6 @@ export const REPLY_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
     "Der Anbieter begrenzt die Verbindungen eines Postfachs. Setzen Sie die Verbindungen gleichzeitig auf 3 oder weniger.",
   microsoft_spam_block:
     "Der Anbieter hat dieses Konto wegen Spam gesperrt. Bitten Sie den Administrator des Kontos, die Sperre aufzuheben.",
-  microsoft_recipient_limit:
-    "Der Empfänger hat in dieser Stunde so viele Nachrichten bekommen, wie der Anbieter zulässt. Versuchen Sie es später noch einmal.",
   microsoft_internal_recipient:
     "Der Empfänger nimmt nur Nachrichten der eigenen Organisation an. Bitten Sie den Administrator des Empfängers, diesen Absender zuzulassen.",
   microsoft_login:

@@ -40,8 +40,7 @@ export const SERVER_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
   handshake_failed:
     "Der TLS-Handshake ist nach STARTTLS gescheitert. Vielleicht kann der Server nur alte Versionen von TLS.",
   pipelining_rejected: "Der Server hat einen Befehl abgelehnt. Schalten Sie das Pipelining aus.",
-  command_rejected:
-    "Der Server hat einen Befehl abgelehnt, den andere Server annehmen. Seine Antwort nennt den Grund.",
+  command_rejected: "Der Server hat einen Befehl abgelehnt. Seine Antwort nennt den Grund.",
   not_smtp: "Der Dienst auf Port {port} spricht kein SMTP. Prüfen Sie Server und Port.",
   closed_client_certificate:
     "Der Server hat die Verbindung ohne Grund geschlossen. Vielleicht nimmt er das Client-Zertifikat nicht an: Sehen Sie in sein Protokoll.",
@@ -50,8 +49,7 @@ export const SERVER_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
   closed_before_reply:
     "Der Server hat die Verbindung geschlossen, bevor er geantwortet hat. Sehen Sie in sein Protokoll.",
   starttls_temporary: "Der Server kann TLS gerade nicht beginnen. Versuchen Sie es später noch einmal.",
-  starttls_rejected:
-    "Der Server bietet STARTTLS an, lehnt es aber ab. Versuchen Sie smtps:// auf 465, oder fragen Sie seinen Betreiber.",
+  starttls_rejected: "Der Server lehnt STARTTLS ab. Versuchen Sie smtps:// auf 465.",
   starttls_missing_587:
     "Der Server bietet auf Port 587 kein STARTTLS an, oder etwas auf dem Weg verbirgt es. Versuchen Sie smtps:// auf 465.",
   starttls_missing_25:
@@ -61,7 +59,7 @@ export const SERVER_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
   tls_temporary:
     "Der Server bietet TLS an, kann es aber gerade nicht beginnen. Versuchen Sie es später noch einmal.",
   token_needs_tls: "Ein Zugriffstoken wird nur unter TLS gesendet: Wählen Sie eine Verschlüsselung.",
-  tls_required_first: "Der Server verlangt TLS vor jedem Befehl. Schreiben Sie den Server als {url}.",
+  tls_required_first: "Der Server verlangt TLS ab dem ersten Byte. Schreiben Sie den Server als {url}.",
   tls_required_encrypted:
     "Der Server verlangt TLS, obwohl die Verbindung verschlüsselt ist. Sehen Sie in sein Protokoll, oder versuchen Sie smtps:// auf 465.",
   tls_required: "Der Server verlangt TLS: Wählen Sie STARTTLS.",

@@ -77,6 +77,8 @@ const NODEMAILER: UnusedCode = {
     "if (alternative.encoding)",
     "if (alternative.headers)",
     "if (element.headers)",
+    "if (this.mail.encoding && /^text\\//i.test(element.contentType))",
+    "if (typeof element.content === 'string' && !['utf8', 'usascii', 'ascii'].includes(encoding))",
     "if (element.raw)",
   ],
 };
@@ -113,7 +115,7 @@ export const UNUSED_BY_LIBSQL: UnusedCode = {
   ],
   "@libsql/hrana-client/lib-esm/http/client.js": ["findEndpoint()", "HttpClient._ensureVersion"],
   "@libsql/hrana-client/lib-esm/http/stream.js": [
-    ...members("HttpStream", "_describe _sequence getAutocommit _openCursor _cursorClosed"),
+    ...members("HttpStream", "client _describe _sequence getAutocommit _openCursor _cursorClosed"),
     ...members("HttpStream", "#flushCursor #createCursorRequest"),
     "if (this.#cursor !== undefined)",
     'if (firstEntry.type === "cursor")',
@@ -124,7 +126,12 @@ export const UNUSED_BY_LIBSQL: UnusedCode = {
   ),
   "@libsql/hrana-client/lib-esm/http/json_decode.js": REQUESTS.map((type) => `void if (type === "${type}")`),
   "@libsql/hrana-client/lib-esm/stream.js": members("Stream", "describe sequence queryRow queryValue run"),
-  "@libsql/hrana-client/lib-esm/stmt.js": members("Stmt", "bindIndex unbindAll"),
+  "@libsql/hrana-client/lib-esm/stmt.js": [
+    ...members("Stmt", "bindIndex unbindAll"),
+    // Arguments have no names.
+    "Stmt.bindName()",
+  ],
+  "promise-limit/index.js": ["map()"],
   "@libsql/hrana-client/lib-esm/batch.js": [
     ...members("BatchStep", "queryRow queryValue"),
     "if (this.#useCursor)",

@@ -4,11 +4,14 @@ import { fileOfPackage } from "./shed-parts.ts";
 /** Characters by what they look like. */
 type LookAlikes = Readonly<Record<string, string>>;
 
-/** A table in a form that gzip makes a third of. */
+/** A table in a form that gzip makes a quarter of. */
 interface PackedLookAlikes {
-  /** Distance of each character from the one before, in base 36. */
+  /**
+   * Distance of each character from the one before: a letter, or a sign, base 36 and a blank. Capital letters and `!` are
+   * of characters that look like their compatibility decomposition (NFKD). A number repeats the one before it.
+   */
   readonly steps: string;
-  /** Code points in base 36. Empty for a character that looks like its compatibility decomposition (NFKD). */
+  /** The looks of all others: printable ASCII as it is, and other code points in two or more digits of base 32. */
   readonly values: string;
 }
 
@@ -39,19 +42,31 @@ export const shedTables: BunPlugin = {
 function packLookAlikes(table: LookAlikes): PackedLookAlikes {
   const rows = Object.entries(table).map(([character, value]) => ({
     point: character.codePointAt(0) ?? 0,
-    value: isDerived(table, character) ? "" : inBase36(value),
+    value: isDerived(table, character) ? null : [...value].map(packCharacter).join(),
   }));
   const sorted = rows.toSorted((left, right) => left.point - right.point);
-  const steps = sorted.map(({ point }, index) => point - (sorted[index - 1]?.point ?? 0));
+  const steps = sorted.map(({ point, value }, index) =>
+    packStep(point - (sorted[index - 1]?.point ?? 0), value === null),
+  );
   const packed = {
-    steps: steps.map((step) => step.toString(36)).join(" "),
-    values: sorted.map(({ value }) => value).join(" "),
+    steps: steps
+      .join("")
+      .replace(/([A-Za-z]|[!~]\w+ )\1{3,}/g, (run, step) => step + run.length / step.length),
+    values: sorted.flatMap(({ value }) => value ?? []).join(" "),
   };
   if (!Bun.deepEquals(unpackLookAlikes(packed), table)) throw new Error("The look-alikes cannot be packed");
   return packed;
 }
 
-const inBase36 = (text: string) => [...text].map((one) => one.codePointAt(0)?.toString(36)).join(",");
+function packStep(step: number, isDerived: boolean): string {
+  if (step < 26) return String.fromCharCode((isDerived ? 65 : 97) + step);
+  return `${isDerived ? "!" : "~"}${step.toString(36)} `;
+}
+
+function packCharacter(character: string): string {
+  const isKept = /^[!-~]$/.test(character) && character !== ",";
+  return isKept ? character : (character.codePointAt(0) ?? 0).toString(32).padStart(2, "0");
+}
 
 function isDerived(table: LookAlikes, character: string): boolean {
   const parts = [...character.normalize("NFKD")];
@@ -61,14 +76,16 @@ function isDerived(table: LookAlikes, character: string): boolean {
 
 /** Part of the bundle, as is {@link unpackPasswords}: it uses nothing but its parameter. */
 function unpackLookAlikes({ steps, values }: PackedLookAlikes): LookAlikes {
-  const fromBase36 = (codes: string) =>
-    codes && String.fromCodePoint(...codes.split(",").map((code) => Number.parseInt(code, 36)));
-  const looks = values.split(" ").map(fromBase36);
+  const unpack = (one: string) => (one[1] ? String.fromCodePoint(Number.parseInt(one, 32)) : one);
+  const looks = values.split(" ").values();
   const table: Record<string, string> = {};
   let point = 0;
-  for (const [index, step] of steps.split(" ").entries()) {
-    point += Number.parseInt(step, 36);
-    table[String.fromCodePoint(point)] = looks[index] ?? "";
+  for (const [, step = "", count] of steps.matchAll(/([A-Za-z]|[!~]\w+ )(\d*)/g)) {
+    for (let left = Number(count) || 1; left > 0; left--) {
+      point += step[1] ? Number.parseInt(step.slice(1), 36) : (step.charCodeAt(0) - 65) % 32;
+      const look = step < "a" ? "" : `${looks.next().value}`;
+      table[String.fromCodePoint(point)] = look.split(",").map(unpack).join("");
+    }
   }
   for (const [character, value] of Object.entries(table)) {
     if (value !== "") continue;

@@ -119,7 +119,7 @@ const HTTP_FIELDS: Readonly<Record<string, { readonly value: RegExp; readonly ex
   "list-unsubscribe-post": { value: /^List-Unsubscribe=One-Click$/, expected: "List-Unsubscribe=One-Click" },
   "in-reply-to": { value: MESSAGE_IDS, expected: "message identifiers such as <1@example.org>" },
   references: { value: MESSAGE_IDS, expected: "message identifiers such as <1@example.org>" },
-  "x-": { value: /^/, expected: "one line of text" },
+  "x-": { value: /^/, expected: "a text" },
 };
 
 /** The form of texts for which {@link isUnsafeInHeader} is false. */

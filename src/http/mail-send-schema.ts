@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Mailbox } from "../domain/mailbox.ts";
 import { httpFieldProblem, type Message } from "../domain/message.ts";
 import { invalidParameter, missingParameter, SealpostError } from "../errors.ts";
-import { mailboxSchema } from "../mail/normalize-message.ts";
+import { EXPECTED_MAILBOX, mailboxSchema } from "../mail/normalize-message.ts";
 import type { OwnSubmitOptions } from "../mail/submission.ts";
 import { deliveryView } from "../wire/delivery.ts";
 import { described, entries, named } from "../wire/schemas.ts";
@@ -29,8 +29,7 @@ const DEFAULT_SERVER = "default";
 /** RFC 3339 5.6. */
 const MOMENT = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)$/;
 
-const EXPECTED_MAILBOX = "expected a mailbox such as Ann <ann@example.org>, or {name, address}";
-const mailbox = mailboxSchema(v.string(), EXPECTED_MAILBOX);
+const mailbox = mailboxSchema(v.string());
 const mailboxes = v.pipe(
   v.union([mailbox, v.array(mailbox, EXPECTED_MAILBOX)], EXPECTED_MAILBOX),
   v.transform((given) => (Array.isArray(given) ? given : [given])),

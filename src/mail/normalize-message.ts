@@ -23,8 +23,8 @@ const oneLine = v.pipe(
   text,
   v.check((line) => !isUnsafeInHeader(line), `expected ${HEADER_TEXT_FORM}`),
 );
-const EXPECTED_MAILBOX = "expected a mailbox such as Ann <ann@example.org>";
-const mailbox = mailboxSchema(oneLine, EXPECTED_MAILBOX);
+export const EXPECTED_MAILBOX = "expected a mailbox such as Ann <ann@example.org>, or {name, address}";
+const mailbox = mailboxSchema(oneLine);
 const mailboxes = v.pipe(
   v.unknown(),
   v.transform((given) => (Array.isArray(given) ? given : [given])),
@@ -32,13 +32,13 @@ const mailboxes = v.pipe(
 );
 
 /** Returns the schema of a mailbox, given as a text or an object. */
-export function mailboxSchema(name: v.GenericSchema<string>, message: string) {
+export function mailboxSchema(name: v.GenericSchema<string>) {
   return v.pipe(
-    v.union([v.string(), v.object({ name: v.nullish(name, ""), address: v.string() })], message),
+    v.union([v.string(), v.object({ name: v.nullish(name, ""), address: v.string() })], EXPECTED_MAILBOX),
     v.rawTransform<string | Mailbox, Mailbox>(({ dataset, addIssue, NEVER }) => {
       const parsed = readMailbox(dataset.value);
       if (parsed !== null) return parsed;
-      addIssue({ message });
+      addIssue({ message: EXPECTED_MAILBOX });
       return NEVER;
     }),
   );
@@ -102,9 +102,7 @@ function readMailbox(given: string | Mailbox): Mailbox | null {
 
 function rejection(issue: v.BaseIssue<unknown>): SealpostError {
   const path = v.getDotPath(issue) ?? "message";
-  const isMailbox = MAILBOX_FIELDS.test(path);
-  const expected = isMailbox ? EXPECTED_MAILBOX : issue.message;
-  return invalidParameter(path.replace(MAILBOX_FIELDS, "$1"), expected);
+  return invalidParameter(path.replace(MAILBOX_FIELDS, "$1"), issue.message);
 }
 
 function contentOctets({ text = "", html = "", attachments: files = [] }: NormalizedMessage): number {

@@ -68,8 +68,8 @@ export class Circuit {
   readonly #deps: CircuitDeps;
   /** Definitions that failed as far as this process knows. A success of any other one needs no statement. */
   readonly #unhealthy = new Set<string>();
-  /** Those of them whose circuit was open when this process last saw it. */
-  readonly #open = new Set<string>();
+  /** When the circuits that are open, as far as this process knows, were known to be; infinite while one is opened. */
+  readonly #open = new Map<string, number>();
 
   constructor(deps: CircuitDeps) {
     this.#deps = deps;
@@ -95,12 +95,14 @@ export class Circuit {
     await this.observe(identifier, null);
   }
 
-  /** Takes over what other processes recorded. */
-  note(summaries: readonly HealthSummary[]): void {
+  /** Takes over what other processes recorded. @param readMs start of the read, on the clock of `performance.now()`. */
+  note(summaries: readonly HealthSummary[], readMs: number): void {
     for (const { queueName, failures, openUntil } of summaries) {
       if (failures) this.#unhealthy.add(queueName);
-      if (openUntil === null) this.#open.delete(queueName);
-      else this.#open.add(queueName);
+      const openMs = this.#open.get(queueName) ?? readMs;
+      if (openUntil !== null) this.#open.set(queueName, openMs);
+      // An older read does not have what this process has opened since.
+      else if (openMs <= readMs) this.#open.delete(queueName);
     }
   }
 
@@ -198,11 +200,14 @@ export class Circuit {
     const { phase, code } = failure;
     const actor = { ...ACTOR, action: "circuit open" };
     const entry = auditEntry(actor, now, { success: false, identifier, phase, info: code });
-    this.#open.add(identifier);
-    const [tripped] = await database.commit([
+    this.#open.set(identifier, Number.POSITIVE_INFINITY);
+    const tripping = database.commit([
       repository.trip(identifier, nextProbeAt(now, 1, failure)),
       audit.insertIfChanged(entry),
     ]);
+    const [tripped] = await tripping.finally(() => {
+      if (this.#open.has(identifier)) this.#open.set(identifier, performance.now());
+    });
     if (tripped.rowsAffected === 0) return;
     log.warning("Circuit opened for {identifier} ({code}): its queued mail is on hold", { identifier, code });
     notify("circuit_opened", { identifier, phase, code });

@@ -63,8 +63,9 @@ export class Poller {
     // First, because it may take long, and what is claimed depends on leases that are verified.
     await this.#eraseContent();
     await this.#leases.verify();
+    const readMs = performance.now();
     const queues = await this.#readQueues();
-    this.#deps.circuit.note(queues);
+    this.#deps.circuit.note(queues, readMs);
     const probes = await this.#claimProbes(queues, room.conversations);
     const now = this.#deps.platform.now();
     const mails = await this.#claim(queues, room, now);

@@ -89,6 +89,18 @@ describe("the circuit of a definition", () => {
     expect(await instance.rows(waiting)).toEqual([{ n: 50 }]);
   });
 
+  test("stays open for a poll that has read the queues before it opened", async () => {
+    await using instance = await queueInstance(NO_JITTER);
+    const { circuit } = instance.services;
+    const closed = { queueName: "a", failures: 5, openUntil: null };
+    const readMs = performance.now();
+    await openCircuit(instance);
+    circuit.note([closed], readMs);
+    expect(circuit.isOpen("a")).toBe(true);
+    circuit.note([closed], performance.now());
+    expect(circuit.isOpen("a")).toBe(false);
+  });
+
   test("counts from zero after a delivered message", async () => {
     await using instance = await queueInstance();
     await instance.save();

@@ -91,10 +91,7 @@ class CachingClient extends Sqlite3Client {
 
   /** SQLite changes `PRAGMA data_version` when another connection commits. */
   changeMark(): string {
-    return this.#use((statements) => {
-      const [row] = statements.run(DATA_VERSION).rows;
-      return `${statements.connection} ${String(row?.[0])}`;
-    });
+    return this.#use((statements) => `${statements.connection} ${String(statements.first(DATA_VERSION))}`);
   }
 
   /** Uses a connection, without waiting. Its release rolls back what is not committed. */
@@ -125,12 +122,23 @@ class Statements {
   /** @param index the position of the statement in its batch. @throws {LibsqlError} as the driver's client does. */
   run(statement: InStatement | [string, InArgs?], index: number | null = null): ResultSet {
     const { sql, values } = boundText(statement);
+    return this.#use(sql, index, (prepared) =>
+      prepared.columns === null
+        ? changesResult(prepared.statement.run(values))
+        : rowsResult(prepared, prepared.statement.all(values) as unknown[][]),
+    );
+  }
+
+  /** Returns the first cell of the first row, without the overhead of a result. @throws as {@link Statements.run}. */
+  first(sql: string): unknown {
+    return this.#use(sql, null, ({ statement }) => (statement.get([]) as unknown[])[0]);
+  }
+
+  #use<T>(sql: string, index: number | null, work: (prepared: PreparedStatement<SqliteStatement>) => T): T {
     try {
       const prepared = this.#cache.get(sql) ?? configured(this.#database.prepare(sql));
       this.#cache.use(sql, prepared);
-      return prepared.columns === null
-        ? changesResult(prepared.statement.run(values))
-        : rowsResult(prepared, prepared.statement.all(values) as unknown[][]);
+      return work(prepared);
     } catch (error) {
       // The statement may be in the middle of its rows, and would keep a read lock.
       this.#cache.delete(sql);

@@ -8,6 +8,8 @@ const UNSAVED_CONNECTIONS = 100;
 const AHEAD_MS = 100;
 const MIN_PER_CONNECTION = 2;
 const MAX_PER_CONNECTION = 80;
+/** Share of the leased messages that one claim replaces. The others are sent meanwhile. */
+const CLAIMED_SHARE = 0.25;
 /**
  * Attempts for each connection if the transport bounds them: the message that is sent, the next one, whose commands leave
  * with its end, and one to become the next. A new attempt takes a tick to get there, because it reads its definition first.
@@ -74,7 +76,8 @@ export class ServerQueue {
 
   /** Few messages for a slow server, which leaves the others to idle workers. */
   get #capacity(): number {
-    const each = Math.round(AHEAD_MS / Math.max(1, this.#averageMs));
+    // An attempt that waits in the transport takes the time of those before it on its connection.
+    const each = Math.round((AHEAD_MS * this.#perConnection) / Math.max(1, this.#averageMs));
     return this.#maxConnections * Math.min(MAX_PER_CONNECTION, Math.max(MIN_PER_CONNECTION, each));
   }
 
@@ -83,17 +86,19 @@ export class ServerQueue {
     return this.#capacity - this.leased + this.recording.size;
   }
 
-  /** Whether to claim more. Not after every message, because a claim is a commit. */
+  /** Whether to claim more: not after every message, because a claim is a commit, and before a slow commit is felt. */
   get wantsMore(): boolean {
-    return this.room >= this.#capacity / 2;
+    return this.room >= this.#capacity * CLAIMED_SHARE;
   }
 
-  /** A slow server gets no message that must wait in the transport, where it might time out. */
+  /** Attempts for each connection. A slow server gets no message that must wait in the transport, where it might time out. */
+  get #perConnection(): number {
+    return this.#waitsInTransport && this.#averageMs < FAST_MS ? ACTIVE_PER_CONNECTION : 1;
+  }
+
   #maxActiveFor({ row }: LeasedMail): number {
-    const isFast = this.#averageMs < FAST_MS;
-    if (!this.#waitsInTransport || !isFast) return this.#maxConnections;
     const each = row.onUnknown === "stop" ? RECORDED_PER_CONNECTION : ACTIVE_PER_CONNECTION;
-    return each * this.#maxConnections;
+    return Math.min(each, this.#perConnection) * this.#maxConnections;
   }
 
   /** Returns the next recipient to attempt; `undefined` if none waits or the connections are busy. */

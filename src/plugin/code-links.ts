@@ -56,26 +56,31 @@ const SCHEME = "(?:https?|ftp|mailto|tel|sms|javascript|vbscript|data|file):";
 /** A value that may be any text stands next to a code only behind a bar, which is no character of a URL. */
 const BEFORE = String.raw`(?:${SIGN}|${ANY}(?=\|))*`;
 const AFTER = String.raw`(?:${SIGN}|(?<=\|)${ANY})*`;
-/** A word with a code that is no URL: `{code}`, `Code:{code}.`, `({code})`, `{username}|{code}`. */
-const PLAIN = new RegExp(
-  String.raw`^(?!\P{L}*${SCHEME})${BEFORE}(?::['\p{Ps}\p{Pi}\p{Pf}]*)?(?:${CODE}${AFTER})+(?:[.:?…][.:?…!'*\p{Pe}\p{Pi}\p{Pf}]*)?$`,
-  "iu",
-);
-const OPENING = /^[\p{Ps}\p{Pi}\p{Pf}'*=|]+/u;
-const CLOSING = /[\p{Pe}\p{Pi}\p{Pf}'*|.,:;?!…]+$/u;
-/** In a text, only characters at which no mail program ends a URL and begins another. */
-const TEXT_URL = new RegExp(
-  String.raw`^https?://[^\s\p{Cc}\\@/?#]+(?:[/?#][\w.~/?#&=%+:${CODE}${ANY}-]*)?$`,
-  "iu",
-);
+
+/** Patterns of many characters, which take a millisecond to create: the first template that needs them does it. */
+const createPatterns = () => ({
+  /** A word with a code that is no URL: `{code}`, `Code:{code}.`, `({code})`, `{username}|{code}`. */
+  plain: new RegExp(
+    String.raw`^(?!\P{L}*${SCHEME})${BEFORE}(?::['\p{Ps}\p{Pi}\p{Pf}]*)?(?:${CODE}${AFTER})+(?:[.:?…][.:?…!'*\p{Pe}\p{Pi}\p{Pf}]*)?$`,
+    "iu",
+  ),
+  opening: /^[\p{Ps}\p{Pi}\p{Pf}'*=|]+/u,
+  closing: /[\p{Pe}\p{Pi}\p{Pf}'*|.,:;?!…]+$/u,
+  /** In a text, only characters at which no mail program ends a URL and begins another. */
+  textUrl: new RegExp(String.raw`^https?://[^\s\p{Cc}\\@/?#]+(?:[/?#][\w.~/?#&=%+:${CODE}${ANY}-]*)?$`, "iu"),
+});
+let patterns: ReturnType<typeof createPatterns> | null = null;
+
 const ATTRIBUTE_URL = /^https?:\/\/[^\s\p{Cc}\\@/?#]+(?:[/?#][^\s\p{Cc}\\]*)?$/iu;
 /** URLs end at these characters (RFC 3986 C). */
 const BETWEEN_WORDS = /[\s<>"]+/u;
 
 function problemOfText(text: string, origins: readonly string[]): string | null {
+  patterns ??= createPatterns();
+  const { plain, opening, closing, textUrl } = patterns;
   const words = text.split(BETWEEN_WORDS).filter((word) => word.includes(CODE));
   const isAllowed = (word: string) =>
-    PLAIN.test(word) || leadsTo(word.replace(OPENING, "").replace(CLOSING, ""), TEXT_URL, origins);
+    plain.test(word) || leadsTo(word.replace(opening, "").replace(closing, ""), textUrl, origins);
   return words.every(isAllowed) ? null : problemOfUrl(origins);
 }
 

@@ -26,11 +26,11 @@ const SEPARATOR = "(?:(?:(?<=\\d[dhm]):|\\s*,?\\s*(?:(?:and|&|plus)\\s+)?)(?=\\d
 const DURATION = UNITS.map(optionalPart).join("");
 /** `00:04:59` is hours, minutes and seconds, `4:59` minutes and seconds; `14:30 UTC` is a time of the day. */
 const CLOCK = `${optionalPart(DAY)}(?:(\\d{1,3}):)?(\\d{1,3}):([0-5]\\d)(?![\\d:])(?!\\s*(?:[ap]\\.?m\\b|utc\\b|gmt\\b|z\\b))`;
-const NAMED_DELAY = new RegExp(
-  `\\b${INTRODUCTION}\\b[\\s:=("'[~]*(?:${FILLER}[\\s:=]+){0,2}(?:${CLOCK}|${DURATION})`,
-  "giu",
-);
-/** The units of the groups after the first of {@link NAMED_DELAY}. Each unit has two groups, the number and the word. */
+const createNamedDelay = () =>
+  new RegExp(`\\b${INTRODUCTION}\\b[\\s:=("'[~]*(?:${FILLER}[\\s:=]+){0,2}(?:${CLOCK}|${DURATION})`, "giu");
+/** Created for the first reply that needs it: this takes longer than to read a reply. */
+let namedDelay: RegExp | null = null;
+/** The units of the groups after the first of {@link namedDelay}. Each unit has two groups, the number and the word. */
 const CLOCK_UNITS = [DAY, DAY, HOUR, MINUTE, SECOND] as const;
 const DURATION_UNITS = UNITS.flatMap((unit) => [unit, unit]);
 const GROUP_UNITS: readonly Unit[] = [...CLOCK_UNITS, ...DURATION_UNITS];
@@ -52,11 +52,12 @@ function optionalPart({ names }: Unit): string {
  */
 export function serverDelayMs(reply: SmtpReply | null): number | null {
   if (reply === null || reply.code < 400 || reply.code > 499) return null;
+  namedDelay ??= createNamedDelay();
   let askedMs: number | null = null;
   /** End of the last delay that is asked for. */
   let askedUntil = 0;
   let otherMs: number | null = null;
-  for (const match of reply.text.matchAll(NAMED_DELAY)) {
+  for (const match of reply.text.matchAll(namedDelay)) {
     const [, introduction = "", ...amounts] = match;
     if (amounts.every((amount) => amount === undefined)) continue;
     const ms = amounts.reduce((sum, amount, index) => sum + partMs(amount, GROUP_UNITS[index]), 0);

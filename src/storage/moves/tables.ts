@@ -29,7 +29,6 @@ interface Tables {
 }
 
 const CREATED = /\b(?:CREATE TABLE(?: IF NOT EXISTS)?|RENAME TO) (\w+)/g;
-const CORE = MIGRATIONS.flatMap((one) => [...one.sql.matchAll(CREATED)].map(([, name]) => name));
 
 interface Named {
   readonly name: string;
@@ -37,10 +36,11 @@ interface Named {
 
 /** Returns the names of tables that no migration creates. Those of plugins, loaded or not, start with the plugin's name. */
 export function foreignAmong(tables: readonly Named[], migrations: readonly Named[]): readonly string[] {
+  const core = MIGRATIONS.flatMap((one) => [...one.sql.matchAll(CREATED)].map(([, name]) => name));
   const owners = migrations.map(({ name }) => ownerOf(name).replaceAll("-", "_"));
   const isOwn = (name: string) =>
     STAYS.includes(name) ||
-    CORE.includes(name) ||
+    core.includes(name) ||
     owners.some((owner) => owner !== "" && name.startsWith(`${owner}_`));
   return tables.flatMap(({ name }) => (isOwn(name) ? [] : [name]));
 }

@@ -68,9 +68,10 @@ function embedded(address: Address): Address {
   return new ipaddr.IPv4(embedding.inverted ? octets.map((octet) => octet ^ 0xff) : octets);
 }
 
-/** Parses the range only now: at start, the errors of the parser would have V8 read the script of a Worker once more. */
+/** Parses the range only now: at start, the errors of a parser would have V8 read the script of a Worker once more. */
 function isIn(address: Address, range: string): boolean {
-  const isIpv6 = range.includes(":");
-  if (address.kind() === "ipv6") return isIpv6 && address.match(ipaddr.IPv6.parseCIDR(range));
-  return !isIpv6 && address.match(ipaddr.IPv4.parseCIDR(range));
+  const [base = "", bits] = range.split("/");
+  const isIpv6 = base.includes(":");
+  if (address.kind() === "ipv6") return isIpv6 && address.match(ipaddr.IPv6.parse(base), Number(bits));
+  return !isIpv6 && address.match(ipaddr.IPv4.parse(base), Number(bits));
 }

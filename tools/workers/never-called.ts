@@ -83,16 +83,16 @@ const NODEMAILER: UnusedCode = {
   ],
 };
 
-/** Sealpost parses, compares and writes addresses, and parses blocks. */
+/** Sealpost parses, compares and writes addresses. */
 const IPADDR: UnusedCode = {
   "ipaddr.js/lib/ipaddr.js": [
     "padPart()",
     ...members("ipaddr", "fromByteArray isValidCIDR parseCIDR"),
     ...members("ipaddr.IPv4", "broadcastAddressFromCIDR networkAddressFromCIDR subnetMaskFromPrefixLength"),
-    ...members("ipaddr.IPv4", "isIPv4 isValidCIDR isValidCIDRFourPartDecimal"),
+    ...members("ipaddr.IPv4", "isIPv4 isValidCIDR isValidCIDRFourPartDecimal parseCIDR"),
     ...members("IPv4.prototype", "prefixLengthFromSubnetMask toIPv4MappedAddress toNormalizedString"),
     ...members("ipaddr.IPv6", "broadcastAddressFromCIDR networkAddressFromCIDR subnetMaskFromPrefixLength"),
-    ...members("ipaddr.IPv6", "isIPv6 isValidCIDR"),
+    ...members("ipaddr.IPv6", "isIPv6 isValidCIDR parseCIDR"),
     ...members("IPv6.prototype", "prefixLengthFromSubnetMask toFixedLengthString"),
   ],
 };

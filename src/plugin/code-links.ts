@@ -57,19 +57,27 @@ const SCHEME = "(?:https?|ftp|mailto|tel|sms|javascript|vbscript|data|file):";
 const BEFORE = String.raw`(?:${SIGN}|${ANY}(?=\|))*`;
 const AFTER = String.raw`(?:${SIGN}|(?<=\|)${ANY})*`;
 
-/** Patterns of many characters, which take a millisecond to create: the first template that needs them does it. */
-const createPatterns = () => ({
-  /** A word with a code that is no URL: `{code}`, `Code:{code}.`, `({code})`, `{username}|{code}`. */
+/** Patterns of a word with a code. */
+interface Patterns {
+  /** A word that is no URL: `{code}`, `Code:{code}.`, `({code})`, `{username}|{code}`. */
+  readonly plain: RegExp;
+  readonly opening: RegExp;
+  readonly closing: RegExp;
+  /** In a text, only characters at which no mail program ends a URL and begins another. */
+  readonly textUrl: RegExp;
+}
+
+/** Their many characters take a millisecond, so the first template that needs them creates them. */
+const createPatterns = (): Patterns => ({
   plain: new RegExp(
     String.raw`^(?!\P{L}*${SCHEME})${BEFORE}(?::['\p{Ps}\p{Pi}\p{Pf}]*)?(?:${CODE}${AFTER})+(?:[.:?…][.:?…!'*\p{Pe}\p{Pi}\p{Pf}]*)?$`,
     "iu",
   ),
   opening: /^[\p{Ps}\p{Pi}\p{Pf}'*=|]+/u,
   closing: /[\p{Pe}\p{Pi}\p{Pf}'*|.,:;?!…]+$/u,
-  /** In a text, only characters at which no mail program ends a URL and begins another. */
   textUrl: new RegExp(String.raw`^https?://[^\s\p{Cc}\\@/?#]+(?:[/?#][\w.~/?#&=%+:${CODE}${ANY}-]*)?$`, "iu"),
 });
-let patterns: ReturnType<typeof createPatterns> | null = null;
+let patterns: Patterns | null = null;
 
 const ATTRIBUTE_URL = /^https?:\/\/[^\s\p{Cc}\\@/?#]+(?:[/?#][^\s\p{Cc}\\]*)?$/iu;
 /** URLs end at these characters (RFC 3986 C). */

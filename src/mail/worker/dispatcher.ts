@@ -203,7 +203,7 @@ export class Dispatcher {
     for (const one of [...all.filter((other) => other !== queue), queue]) this.#fill(one);
   }
 
-  /** Claims more when a quarter of the messages is attempted, although their outcomes are not recorded yet. */
+  /** Claims more when half of the messages are attempted, although their outcomes are not recorded yet. */
   #makeRoom(mail: LeasedMail, queue: ServerQueue): void {
     // The last attempts of several recipients may end in one tick.
     if (queue.recording.has(mail)) return;

@@ -8,8 +8,6 @@ const UNSAVED_CONNECTIONS = 100;
 const AHEAD_MS = 100;
 const MIN_PER_CONNECTION = 2;
 const MAX_PER_CONNECTION = 80;
-/** Share of the leased messages that one claim replaces. The others are sent meanwhile. */
-const CLAIMED_SHARE = 0.25;
 /**
  * Attempts for each connection if the transport bounds them: the message that is sent, the next one, whose commands leave
  * with its end, and one to become the next. A new attempt takes a tick to get there, because it reads its definition first.
@@ -86,9 +84,9 @@ export class ServerQueue {
     return this.#capacity - this.leased + this.recording.size;
   }
 
-  /** Whether to claim more: not after every message, because a claim is a commit, and before a slow commit is felt. */
+  /** Whether to claim more. Not after every message, because a claim is a commit. */
   get wantsMore(): boolean {
-    return this.room >= this.#capacity * CLAIMED_SHARE;
+    return this.room >= this.#capacity / 2;
   }
 
   /** Attempts for each connection. A slow server gets no message that must wait in the transport, where it might time out. */

@@ -12,16 +12,6 @@ describe("room", () => {
     expect({ room: queue.room, wantsMore: queue.wantsMore }).toEqual({ room: room / 2, wantsMore: true });
   });
 
-  test("is wanted when a quarter of the messages is attempted", () => {
-    const queue = new ServerQueue("a", { waitsInTransport: false });
-    const { room } = queue;
-    queue.leased = room;
-    for (let count = 1; count < room / 4; count++) queue.recording.add({} as LeasedMail);
-    expect(queue.wantsMore).toBe(false);
-    queue.recording.add({} as LeasedMail);
-    expect(queue.wantsMore).toBe(true);
-  });
-
   test("grows with the messages that share the time of an attempt in the transport", () => {
     const roomOf = (waitsInTransport: boolean) => new ServerQueue("a", { waitsInTransport }).room;
     expect(roomOf(true)).toBe(3 * roomOf(false));

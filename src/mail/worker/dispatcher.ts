@@ -9,10 +9,8 @@ import type { LeasedMail } from "./leased-mail.ts";
 import type { Leases } from "./leases.ts";
 import type { Outcomes } from "./outcomes.ts";
 import type { Probe, Probes } from "./probes.ts";
-import { ServerQueue, type Started } from "./server-queue.ts";
+import { MAX_LEASED, ServerQueue, type Started } from "./server-queue.ts";
 
-/** Bounds the memory that leased messages take, and how many may be sent without a record of their outcome. */
-const MAX_LEASED = 500;
 /** Number of messages, of those whose outcome is being recorded, that do not count. As a rule, a commit has fewer. */
 const MAX_RECORDING = 300;
 /** Each queue may lease this many even then, so that slow servers do not keep out the others. */
@@ -89,11 +87,11 @@ export class Dispatcher {
     return this.#maxConcurrent - this.#active;
   }
 
-  /** Returns how many messages of a queue may be leased. */
-  roomIn({ queueName, maxConnections }: QueueSummary): number {
+  /** Returns how many messages of a queue may be leased. @param planned those of other queues that are about to be. */
+  roomIn({ queueName, maxConnections }: QueueSummary, planned: number): number {
     const queue = this.#queueOf(queueName);
     queue.connections = maxConnections;
-    const unsent = this.#leases.size - Math.min(this.#recording, MAX_RECORDING);
+    const unsent = this.#leases.size + planned - Math.min(this.#recording, MAX_RECORDING);
     const room = Math.max(MAX_LEASED - unsent, MIN_LEASED_PER_QUEUE - queue.leased);
     return Math.min(queue.room, room);
   }

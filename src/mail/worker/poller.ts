@@ -20,8 +20,8 @@ export interface PollerDeps extends LeasesDeps {
 
 /** The room that a worker has for more work. */
 interface Room {
-  /** Returns how many messages of a queue. */
-  readonly in: (queue: QueueSummary) => number;
+  /** Returns how many messages of a queue. @param planned those of other queues that are about to be leased. */
+  readonly in: (queue: QueueSummary, planned: number) => number;
   /** Conversations at the same time, with all servers together. */
   readonly conversations: number;
 }
@@ -96,7 +96,13 @@ export class Poller {
 
   async #claim(queues: readonly QueueSummary[], room: Room, now: Date): Promise<LeasedMail[]> {
     const time = { now, expiredBefore: this.#leases.graceMs > 0 ? EPOCH : now };
-    const plans = queues.flatMap((queue) => planClaims(this.#deps, queue, room.in(queue), time));
+    let planned = 0;
+    const plans = queues.flatMap((queue) => {
+      const limit = room.in(queue, planned);
+      const claims = planClaims(this.#deps, queue, limit, time);
+      if (claims.some(({ aim }) => aim !== "expire")) planned += limit;
+      return claims;
+    });
     if (plans.length === 0) return [];
     const leaseEndsMs = this.#leases.endOfNewLease();
     this.#deps.recorder.joinCommit();

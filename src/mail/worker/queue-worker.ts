@@ -118,7 +118,7 @@ export class QueueWorker {
     const dispatcher = this.#dispatcher;
     if (dispatcher.isTooLate) return;
     const { mails, probes, waitMs } = await this.#poller.poll({
-      in: (queue) => dispatcher.roomIn(queue),
+      in: (queue, planned) => dispatcher.roomIn(queue, planned),
       conversations: dispatcher.conversations,
     });
     for (const probe of probes) dispatcher.probe(probe);

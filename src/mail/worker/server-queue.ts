@@ -1,5 +1,7 @@
 import type { LeasedMail } from "./leased-mail.ts";
 
+/** Bounds the memory that leased messages take, and how many may be sent without a record of their outcome. */
+export const MAX_LEASED = 500;
 /** Connections of a deleted definition. */
 const DEFAULT_CONNECTIONS = 5;
 /** Unsaved definitions share a queue, and one whose server does not respond must not delay the tests of others. */
@@ -76,7 +78,8 @@ export class ServerQueue {
   get #capacity(): number {
     // An attempt that waits in the transport takes the time of those before it on its connection.
     const each = Math.round((AHEAD_MS * this.#perConnection) / Math.max(1, this.#averageMs));
-    return this.#maxConnections * Math.min(MAX_PER_CONNECTION, Math.max(MIN_PER_CONNECTION, each));
+    const all = this.#maxConnections * Math.min(MAX_PER_CONNECTION, Math.max(MIN_PER_CONNECTION, each));
+    return Math.min(MAX_LEASED, all);
   }
 
   /** Number of messages that may still be leased. */

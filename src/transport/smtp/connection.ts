@@ -1,5 +1,11 @@
 import type { Socket } from "node:net";
-import { type Checkpoint, notSent, type ServerReport, type TlsPeer } from "../../domain/delivery.ts";
+import {
+  type Checkpoint,
+  type FailureCode,
+  notSent,
+  type ServerReport,
+  type TlsPeer,
+} from "../../domain/delivery.ts";
 import { presentText, redactor, tokenRedactor } from "../../domain/redact.ts";
 import type { Secret } from "../../domain/secret.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
@@ -200,6 +206,7 @@ export class SmtpConnection {
   #run(timer: DeliveryTimer, start: () => Turn, next: () => NextMessage | null = noNext): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
       let forgetStop = (): void => undefined;
+      let isStarted = false;
       const finish = (): void => {
         this.#waiter = null;
         forgetStop();
@@ -217,11 +224,15 @@ export class SmtpConnection {
         },
       };
       forgetStop = timer.onStop((reason) => {
-        if (reason instanceof DeliveryTimeout) this.#lose("timeout");
-        else this.#cancel(reason);
+        if (!(reason instanceof DeliveryTimeout)) this.#cancel(reason);
+        else if (isStarted) this.#lose("timeout");
+        // The conversation still has the result of the task before.
+        else this.#failStart("timeout");
       });
       if (this.#waiter === null) return;
-      if (this.#io.isDestroyed || !this.#mayStart()) this.#failStart();
+      isStarted = true;
+      if (this.#io.isDestroyed) this.#failStart("closed");
+      else if (!this.#mayStart()) this.#failStart(this.#conversation.mustHangUp ? "protocol" : "closed");
       else this.#apply(start());
     });
   }
@@ -231,10 +242,9 @@ export class SmtpConnection {
     return this.#conversation.result === null || this.isUsable || this.isPrepared;
   }
 
-  /** Between two tasks, the connection ended or the server sent a reply that was not due. */
-  #failStart(): void {
+  /** Before a task, the connection ended, the server sent a reply that was not due, or the time was over. */
+  #failStart(code: FailureCode): void {
     const phase = this.messages === 0 ? "greeting" : "sender";
-    const code = this.#conversation.mustHangUp && !this.#io.isDestroyed ? "protocol" : "closed";
     this.#end({ successful: false, failure: notSent(phase, code) });
   }
 

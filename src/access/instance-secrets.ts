@@ -202,8 +202,9 @@ function randomSecret({ randomBytes }: Platform, bytes: number): string {
   return randomBytes(bytes).toBase64();
 }
 
-/** Whether the keys decrypt a secret of an instance. */
+/** Whether the keys decrypt a secret of an instance. None is empty. */
 export async function opensSecret(keyring: Keyring, { name, value }: SecretRow): Promise<boolean> {
+  if (value === "") return false;
   return open(keyring, value, contextOf(name)).then(
     (text) => name !== KEY_CHECK || text.reveal() === KEY_CHECK_TEXT,
     () => false,

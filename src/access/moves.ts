@@ -176,10 +176,12 @@ function keyChecks(value: string): readonly SecretRow[] {
   return value === "" ? [] : [{ name: KEY_CHECK, value }];
 }
 
-/** Returns what checks whether one of the tables has a column. */
+/** Returns what checks whether one of the tables has a column. In SQL, names have no letter case. */
 function existsAmong(tables: readonly BackupTable[]) {
-  const columns = new Map(tables.map((table) => [table.name, table.columns]));
-  return (table: string, column: string) => columns.get(table)?.includes(column) ?? false;
+  const names = new Set(
+    tables.flatMap(({ name, columns }) => columns.map((column) => `${name}.${column}`.toLowerCase())),
+  );
+  return (table: string, column: string) => names.has(`${table}.${column}`.toLowerCase());
 }
 
 /** @throws {SealpostError} `conflict` if the keys are not those of the backup. */

@@ -33,8 +33,8 @@ export interface PluginRoutes {
   mount(app: Pick<Hono<Env>, "on">, deps: RouteDeps, isServed: (path: string) => boolean): void;
 }
 
-/** Plugins with checked routes. The next instance of a process most often has the same, whose routes are the same. */
-const checked = new WeakSet<readonly ValidatedPlugin[]>();
+/** The last checked routes of plugins. The next instance of a process most often has the same. */
+const checked = new WeakMap<readonly ValidatedPlugin[], string>();
 
 /**
  * Collects the routes of plugins by their full paths.
@@ -49,8 +49,10 @@ export function collectRoutes(
   { requestMs, rights }: { readonly requestMs: number; readonly rights: readonly string[] },
 ): PluginRoutes {
   const owned = registered.flatMap(({ plugin: { name }, instance }) => routesOf(name, instance));
-  if (!checked.has(plugins)) assertRoutes(owned, core, rights);
-  checked.add(plugins);
+  assertNoProblems(owned.flatMap(unbuilt));
+  const text = checkedText(owned, core, rights);
+  if (checked.get(plugins) !== text) assertRoutes(owned, core, rights);
+  checked.set(plugins, text);
   const routes = owned.map(({ route }) => route);
   return {
     routes,
@@ -67,9 +69,17 @@ export function collectRoutes(
   };
 }
 
+/** Returns everything that {@link assertRoutes} depends on. */
+function checkedText(routes: readonly Owned[], core: readonly Route[], rights: readonly string[]): string {
+  const guards = routes.map(({ plugin, method, path, route: { declaration } }) => {
+    const { right, open, anyAdmin } = declaration;
+    return [plugin, method, path, right, open, anyAdmin];
+  });
+  return JSON.stringify([guards, core.map(({ declaration }) => declaration.path), rights]);
+}
+
 /** @throws {SealpostError} `bad_setting`, one line with every problem. */
 function assertRoutes(routes: readonly Owned[], core: readonly Route[], rights: readonly string[]): void {
-  assertNoProblems(routes.flatMap(unbuilt));
   const problems = [
     ...routes.flatMap(misshapen),
     ...routes.flatMap((one) => unguarded(one, rights)),

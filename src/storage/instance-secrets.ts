@@ -27,7 +27,10 @@ export function createInstanceSecretRepository({ read, write }: Database): Insta
       return (await read.select().from(instance).where(eq(instance.name, name)).get())?.value;
     },
 
-    readFrom: (table) => read.all(sql`SELECT name, value FROM ${sql.identifier(table)}`),
+    readFrom: (table) =>
+      read.all(
+        sql`SELECT CAST(name AS TEXT) AS name, CAST(value AS TEXT) AS value FROM ${sql.identifier(table)}`,
+      ),
 
     remove: (name) => write.delete(instance).where(eq(instance.name, name)),
 

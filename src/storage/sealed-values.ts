@@ -83,7 +83,7 @@ export function createSealedRepository(
 
     async listKeyIds(exists = () => true, nameOf) {
       const there = places.filter(({ column }) => exists(getTableName(column.table), column.name));
-      return read.all<KeyIdRow>(keyIdsOf(there, nameOf));
+      return there.length === 0 ? [] : read.all<KeyIdRow>(keyIdsOf(there, nameOf));
     },
 
     async *values() {

@@ -109,6 +109,11 @@ const FORGED: readonly (readonly [what: string, backup: Backup, message: string]
     "cannot store BLOB value in TEXT column",
   ],
   [
+    "an infinite number",
+    withAdmins((row) => [row.map(() => ({ real: "-Infinity" }))]),
+    "cannot store REAL value in INTEGER column",
+  ],
+  [
     "the table of migrations",
     withMore({ name: "migration", columns: ["name"], rows: 0 }),
     "no backup has the table migration",
@@ -148,6 +153,8 @@ describe.each([
   });
 });
 
+const ofOtherKey = (value: string): string => value.replace("first", "other");
+
 /** Replaces the values of a column. */
 function withValues(name: string, column: string, change: (value: string, row: BackupRow) => string): Backup {
   const at = whole.header.tables.find((table) => table.name === name)?.columns.indexOf(column) ?? -1;
@@ -166,11 +173,12 @@ test.each([
     (value: string, [name]: BackupRow) => (name === "token_secret" ? value.replace(/.{4}$/, "AAAA") : value),
   ],
   [
-    "a password of an unknown key",
-    "smtp_server",
-    "password",
-    (value: string) => value.replace("first", "other"),
+    "an empty token secret",
+    "instance",
+    "value",
+    (value: string, [name]: BackupRow) => (name === "token_secret" ? "" : value),
   ],
+  ["a password of an unknown key", "smtp_server", "password", ofOtherKey],
 ] as const)("a backup with %s is rejected before it replaces anything", async (_, table, column, change) => {
   await using database = await opened(() => openLimitedDatabase(platform));
   await expect(restore(database, withValues(table, column, change))).rejects.toMatchObject({
@@ -179,6 +187,28 @@ test.each([
   });
   expect(await database.read.all(sql`SELECT name FROM policy`)).toEqual([{ name: "kept" }]);
   await restore(database, whole);
+});
+
+test("a column is found in any letter case, as the database finds it", async () => {
+  await using database = await opened(() => openLimitedDatabase(platform));
+  const { header, rows } = withValues("smtp_server", "password", ofOtherKey);
+  const tables = header.tables.map((one) => ({
+    ...one,
+    columns: one.columns.map((column) => column.toUpperCase()),
+  }));
+  await expect(restore(database, { header: { ...header, tables }, rows })).rejects.toMatchObject({
+    code: "conflict",
+  });
+  expect(await database.read.all(sql`SELECT name FROM policy`)).toEqual([{ name: "kept" }]);
+});
+
+test("a backup without any sealed column is restored as far as it fits", async () => {
+  await using database = await opened(() => openLimitedDatabase(platform));
+  await restore(
+    database,
+    withTables((tables) => tables.filter(({ name }) => name === "policy")),
+  );
+  expect(await database.read.all(sql`SELECT name FROM policy`)).toEqual([]);
 });
 
 test("a restore keeps the counters of its migrations, whatever the backup has in their table", async () => {

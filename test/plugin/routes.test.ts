@@ -175,6 +175,22 @@ describe("a declared route", () => {
     });
   });
 
+  test("is checked in each instance, because a plugin may choose its routes by its context", async () => {
+    const choosing = definePlugin({
+      name: "choosing",
+      options: v.object({}),
+      setup: ({ baseUrl }) => ({ routes: baseUrl === "" ? [guardless] : [guarded] }),
+    });
+    const guardless = forgotten;
+    const plugin = choosing();
+    const rights = ledger([]);
+    await using _instance = await testInstance({ plugins: [rights, plugin] });
+    await expect(testInstance({ plugins: [rights, plugin], baseUrl: "" })).rejects.toMatchObject({
+      code: "bad_setting",
+      message: "Plugins: choosing: the route GET /ledger needs either a right or open: true",
+    });
+  });
+
   test("that a plugin declares twice stops the start", async () => {
     await expect(testInstance({ plugins: [ledger([guarded, guarded])] })).rejects.toMatchObject({
       code: "bad_setting",

@@ -72,9 +72,15 @@ export function createWorkerInstance(
     if (!(await hadAdmin)) await createFirstAdmin(config, sealpost);
   });
   let door: ((request: Request) => Promise<Response>) | null = null;
+  const restartAfresh = () => {
+    // A restored instance may lack other definitions.
+    hasWarned = false;
+    restart();
+  };
   // Most instances never get a command, so the first one waits for the door.
   const operate = (request: Request) => {
-    door ??= createOperatorDoor({ ...drivers, ...inside, plugins: readPlugins(plugins), restart });
+    const afterRestore = { plugins: readPlugins(plugins), restart: restartAfresh };
+    door ??= createOperatorDoor({ ...drivers, ...inside, ...afterRestore });
     return door(request);
   };
   const fetch = async (request: Request) =>

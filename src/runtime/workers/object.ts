@@ -186,7 +186,7 @@ export class Sealpost extends DurableObject implements Served {
     return this.#invocations.inInvocation({ waitUntil }, timeMs, work);
   }
 
-  /** Runs in the transaction, so no work is stored or claimed without an alarm. The request usually does it before. */
+  /** Runs in the transaction, so that the alarm is stored with the work. If it cannot be set, the end of the request sets one. */
   #onCommit(statements: readonly string[]): void {
     if (!statements.some((sql) => this.#changesWork.test(sql))) return;
     this.#changes++;

@@ -40,7 +40,10 @@ function realOf(value: number): number | "Infinity" | "-Infinity" {
 export function expressionOf(value: BackupValue): SQL {
   if (value === null || typeof value !== "object") return sql`${value}`;
   if ("integer" in value) return sql`CAST(${value.integer} AS INTEGER)`;
-  if ("real" in value) return sql`CAST(${Number(value.real)} AS REAL)`;
+  // Drivers bind finite numbers only.
+  if ("real" in value && typeof value.real === "string")
+    return value.real === "Infinity" ? sql`9e999` : sql`-9e999`;
+  if ("real" in value) return sql`CAST(${value.real} AS REAL)`;
   return sql`${Uint8Array.fromBase64(value.blob)}`;
 }
 

@@ -23,13 +23,16 @@ const TLS_WORDS = /tls\b|\b(ssl\b|encrypt)/i;
 const LOGIN_WORDS = /\b(auth|(log|sign)(g?ed)? ?in\b|logon\b|credential|password)/i;
 /** Denied relaying, as Postfix, Exim, Sendmail, Exchange, Google's relay and qmail (`rcpthosts`) word it. */
 export const RELAY_WORDS =
-  /\brelay(ing)?\b(?![.@-]\w).{0,99}\b(denied|rejected|refused|prohibited|disallowed|blocked|not (permitted|allowed|enabled|supported|authori[sz]ed))|\b(no|not|cannot|unable|don't) (an? |open |to |permitted |allowed |authori[sz]ed )*relay|\bcredentials for relay|\ballowed rcpthosts/i;
+  /\brelay(ing)?\b(?![.@-]\w).{0,99}\b(denied|rejected|refused|prohibited|disallowed|not (permitted|allowed|enabled|authori[sz]ed))|\b(no|not|cannot|unable|don't) (an? |open |to |permitted |allowed |authori[sz]ed )*relay|\bcredentials for relay|\ballowed rcpthosts/i;
 /** A demand for a login. */
 const LOGIN_WANTED =
-  /\b(auth\w*|log-?in|credentials|anmeldung)( command)?( ist?)? (first|before mail|need|requi|mandatory|erforderlich)|\b(requires?|needs?|must|please|without)( [\w-]+){0,3} (auth\b|authentic|log(ged)?[ -]?(in|on)\b)|(?<!(domain|sender|mail|message)( is| was)? )\bnot (authenticated|logged in)|\banonymous (client|user|access|send)/i;
-/** A demand for TLS: its name, and a word for a need. Or what the connection is without it. */
+  /\b(auth\w*|log-?in|anmeldung)( command)?( ist?)? (first|before mail|need|requi|mandatory|erforderlich)|\b(requires?|needs?|must|please|without)( [\w-]+){0,3} (auth\b|authentic|log(ged)?[ -]?in\b)|(?<!(domain|sender|mail|message)( is| was)? )\bnot (authenticated|logged in)|\banonymous (client|user|access|send(ing)?\b)/i;
+/** A demand for TLS: its name, and a word for a need. */
 const TLS_WANTED =
-  /^(?=.*(tls\b|\b(ssl|encryption|(encrypted|secure) (conn|sess)))).*\b(requi[rs]|need|must|first|use\b|issue|without|disallowed|enable|mandatory|only (over|after|with)|erforderlich)|\b(unencrypted|plaintext) (conn|sess)|\b(connection|session)( is)? not (encrypted|secure)/i;
+  /^(?=.*(tls\b|\b(ssl|encryption|(encrypted|secure) (conn|sess)))).*\b(requi[rs]|need|must|first|use\b|issue|without|disallowed|erforderlich)/i;
+/** Words for a connection without TLS. Filters of content have them, too, so they count before DATA only. */
+const IN_CLEAR =
+  /\b(unencrypted|plaintext) (conn|sess)|\b(connection|session)( is)? not (encrypted|secure)|\bencryption is mandatory|\bonly (over|after|with) (start)?tls/i;
 /** Commands that came too early, or several at a time (RFC 2920). */
 const OUT_OF_STEP = /\bsynchroni|\bpipelining/i;
 const SIZE_WORDS = /\b(size|too (big|large|long))\b/i;
@@ -113,6 +116,7 @@ const AFTER_WORDS: readonly Rule[] = [
   { phases: TRANSACTION, isTemporary: false, words: MESSAGE_SIZE, code: "too_large" },
   { phases: ["data"], isTemporary: false, words: CONTENT_WORDS, code: "content_rejected" },
   { words: TLS_WANTED, isTls: false, code: "tls_required" },
+  { phases: ["auth", "sender", "recipient"], words: IN_CLEAR, isTls: false, code: "tls_required" },
   // RFC 4954 4 and 6: the server rejects the mechanism, not the credentials. 503: it rejects AUTH itself, now or ever.
   { phases: ["auth"], codes: [500, 502, 503, 504, 534], code: "auth_not_offered" },
   { phases: ["auth"], code: "auth_rejected" },

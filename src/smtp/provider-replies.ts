@@ -36,7 +36,7 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
     ...TRANSACTION,
     enhanced: /^(?![12]\.)/,
     words:
-      /^(?!.*\b(size|scor|spam|(mail|in)box|recipient has|receiving)).*(\b(daily|hourly|monthly|sender|sending|outgoing|rate|frequency|per (hour|day)|exceeded your|rejection)\b.{0,30}\b(limit|quota)|\bsend (limit|quota)|\bratelimit|\btoo many (message|e?-?mail|recipient)|\bnumber of (message|e?-?mail|recipient)s\b.{0,40}\bper (hour|day)|\bmessage (rate|quota)\b|\bsending too fast)/i,
+      /^(?!.*\b(size|scor|spam|(mail|in)box|recipient('s| has)|receiv(e|ing)\b|user (mail|message))).*(\b(daily|hourly|monthly|sender|sending|outgoing|rate|frequency|per (hour|day)|exceeded your|rejection)\b.{0,30}\b(limit|quota)|\bsend (limit|quota)|\bratelimit|\btoo many (message|e?-?mail|recipient)|\bnumber of (message|e?-?mail|recipient)s\b(?!.*\buser).{0,40}\bper (hour|day)|\bmessage rate\b(?!.*\buser)|\bsending too fast)/i,
     code: "rate_limited",
   },
 
@@ -116,7 +116,7 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   {
     ...SENDER,
     words:
-      /^(?!.*\b(to|by) (the |this )?(recipient|list|group|mailbox)).*(sender verify|\bsender('s)?( address| domain)?( @)?( is| was| has)? (not (been )?(allow|permit|author|accept|verif|local|found)|reject|denied|refused|invalid|unknown|unauth|unverif|blacklist|does not|must |mismatch)|\b(unauthori[sz]ed|unverified|invalid|unknown|bad|no|local|domain of|(required|denied) for) sender\b|\b(from( header| address| domain)?|envelope[- ]from|return[- ]path) (((is|does) )?not|must (be|match)|verification failed)\b|\bmatch (sender|from)\b|\bbadmailfrom\b|\bdomain you (don't|do not) own|\bmail from ((address )?must|@ reject)|\b(not (allow|permitt|authori[sz])ed to|(no|(not|\w+n't) have|lacks?) permissions? to|cannot|may not) (use (this )?(sender|from)|send(?! to\b)( \S+){0,2} (as|from|on behalf))\b|relaying disallowed as)/i,
+      /^(?!.*\b(recipient(?!s| address)|(by|to this) (the )?user|(to|by|in|on|of) (the |this |an? )?(\w+ )?(list|group|mailbox|alias)\b)).*(sender verify|\b(sender('s)?|return[- ]path)( address| domain)?( @)?( is| was| has)? (not (been )?(allow|permit|author|accept|verif|local)|reject|denied|refused|invalid|unknown|unauth|unverif|blacklist|does not|must |mismatch|verification failed)|\b(unauthori[sz]ed|unverified|invalid|unknown|bad|no|local|domain of|required for) sender\b|\bdenied for sender @|\b(from (header|address|domain)|envelope[- ]from) (((is|does) )?not (?!compl)|must (match|be the))|\bmatch (sender|from)\b|\bbadmailfrom\b|\bdomain you (don't|do not) own|\bmail from ((address )?must|@ reject)|\b(not (allow|permitt|authori[sz])ed to|(no|(not|\w+n't) have|lacks?) permissions? to|cannot|may not) (use (this )?(sender|from)|send(( \w+)? (e-?)?(mail|message)s?)? (on behalf|as (?!an? |attach|html|bulk)|from (@|\S+\.[a-z]{2}|(th(is|at)|your) (header )?(address|domain|user|account))))|relaying disallowed as)/i,
   },
   // RFC 6647 4: greylisting. Postgrey, Exim and rspamd use this word.
   {

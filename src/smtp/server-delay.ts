@@ -16,7 +16,7 @@ const UNITS: readonly Unit[] = [DAY, HOUR, MINUTE, SECOND];
 /** Words that introduce the delay, and words that may follow them before the number. */
 const INTRODUCTION = "(in|after|for|wait|within|again|retry|delay)";
 const FILLER =
-  "(?:time|of|is|about|approx\\.|approximately|around|at\\s+(?:least|most)|less\\s+than|another|the\\s+next|up\\s+to)";
+  "(?:about|approx\\.|approximately|around|at\\s+(?:least|most)|less\\s+than|another|the\\s+next|up\\s+to)";
 /** A number, the upper end of a range, or one as a word; `1.5` is a number, the `1` of `1,000` is not. */
 const AMOUNT =
   "(?:(?:\\d{1,15}\\s*(?:[-–]|to)\\s*)?(\\d{1,15}(?:\\.\\d{1,3})?)\\s*(?:more\\s+)?|(an?|one)\\s+)";
@@ -27,7 +27,10 @@ const DURATION = UNITS.map(optionalPart).join("");
 /** `00:04:59` is hours, minutes and seconds, `4:59` minutes and seconds; `14:30 UTC` is a time of the day. */
 const CLOCK = `${optionalPart(DAY)}(?:(\\d{1,3}):)?(\\d{1,3}):([0-5]\\d)(?![\\d:])(?!\\s*(?:[ap]\\.?m\\b|utc\\b|gmt\\b|z\\b))`;
 const createNamedDelay = () =>
-  new RegExp(`\\b${INTRODUCTION}\\b[\\s:=("'[~]*(?:${FILLER}[\\s:=]+){0,2}(?:${CLOCK}|${DURATION})`, "giu");
+  new RegExp(
+    `\\b${INTRODUCTION}\\b[\\s:=("'[~]*(?:(?:${FILLER}\\s+)?${CLOCK}|(?:(?:time|of|is|${FILLER})[\\s:=]+){0,2}${DURATION}(?!\\d))`,
+    "giu",
+  );
 /** Created for the first reply that needs it: this takes longer than to read a reply. */
 let namedDelay: RegExp | null = null;
 /** The units of the groups after the first of {@link namedDelay}. Each unit has two groups, the number and the word. */

@@ -7,6 +7,7 @@ import { rejection } from "../../src/smtp/failures.ts";
 import { presentReply, ReplyReader } from "../../src/smtp/replies.ts";
 import {
   ACCOUNT_WORDS,
+  CLEAR_REPLIES,
   CONTENT_WORDS,
   FULL_MAILBOXES,
   LIMITS,
@@ -15,6 +16,7 @@ import {
   RECIPIENT_WORDS,
   REJECTED_LOGINS,
   RELAY_REPLIES,
+  RELAYED_RECIPIENTS,
   SENDER_WORDS,
   SIZES,
   SYSTEM,
@@ -99,6 +101,7 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
     ...{ code: "tls_required", remedy: "tls", fault: "server", username: "u" },
     rows: [
       ...at(TRANSACTION, TLS_REPLIES),
+      ...at(["sender", "recipient"], CLEAR_REPLIES),
       ["auth", "535 5.7.8 Plaintext authentication disallowed on non-secure (SSL/TLS) connections"],
       ["auth", "550 5.7.1 Submission requires TLS; issue STARTTLS first"],
       ["auth", "454 4.7.0 Encryption required"],
@@ -291,6 +294,10 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
         ...FULL_MAILBOXES,
       ],
     ),
+  },
+  "the recipient is rejected to a client without a username": {
+    ...{ code: "recipient_rejected", remedy: "recipient", fault: "mail" },
+    rows: at(["recipient"], RELAYED_RECIPIENTS),
   },
   "the recipient is rejected for now": {
     ...{ code: "recipient_rejected", fault: "mail" },

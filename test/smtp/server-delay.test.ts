@@ -58,6 +58,7 @@ describe("serverDelayMs()", () => {
     ["Wait time: 30 seconds", 30 * SECOND_MS],
     ["The wait time is 30 seconds", 30 * SECOND_MS],
     ["a delay of 300 seconds applies", 5 * MINUTE_MS],
+    ["a delay of about 5 minutes applies", 5 * MINUTE_MS],
     ["in 99999999 seconds", 99_999_999 * SECOND_MS],
     ["Blocked for 999999999999999 days", Number.MAX_SAFE_INTEGER],
   ])("finds the delay in %j", (text, delayMs) => {
@@ -81,6 +82,10 @@ describe("serverDelayMs()", () => {
     "in 1,000 seconds",
     "see in12seconds",
     "Closed after 14:30 UTC",
+    "Greylisted, retry time is 12:45:10",
+    "try again in time=12:45:10",
+    "Delay of message is 12:45:10",
+    "ticket for 202611302130 d3adbeef",
     "for 2001:db8::1",
     "for 192.0.2.1",
     "in 10:20:30:40",

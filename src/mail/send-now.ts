@@ -1,3 +1,4 @@
+import { getLogger } from "@logtape/logtape";
 import { type Failure, notSent } from "../domain/delivery.ts";
 import { recipientsOf } from "../domain/mailbox.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
@@ -9,11 +10,15 @@ import { countInline } from "./measure.ts";
 import { failsOver } from "./queue/after-attempt.ts";
 import type { SkippedServer, Submission, SubmitResult } from "./submission.ts";
 
+const log = getLogger(["sealpost", "mail"]);
+
+type SentNow = Exclude<SubmitResult, { state: "queued" }>;
+
 /** @param candidates the first is used; a later one only for recipients that those before it could not reach. */
 export type SendNow = (
   candidates: readonly (string | ResolvedServer)[],
   submission: Submission,
-) => Promise<Exclude<SubmitResult, { state: "queued" }>>;
+) => Promise<SentNow>;
 
 /** The result through one server. */
 interface ServerResult {
@@ -34,7 +39,7 @@ interface SendNowDeps {
 
 /**
  * Creates the inline sender. Recipients that a server or its definition could not reach go to the next one. After an
- * unknown outcome there is no failover.
+ * unknown outcome there is no failover. An error after a server was given the message ends the failover.
  */
 export function createSendNow(deps: SendNowDeps): SendNow {
   const { circuit, meter } = deps;
@@ -43,18 +48,29 @@ export function createSendNow(deps: SendNowDeps): SendNow {
     const skipped: SkippedServer[] = [];
     const reached: RecipientResult[] = [];
     let to = recipientsOf(submission.message);
+    /** The result if there were no more servers; `null` until one was given the message. */
+    let soFar: SentNow | null = null;
     for (const [index, candidate] of candidates.entries()) {
       const isLast = index === candidates.length - 1;
       const identifier = typeof candidate === "string" ? candidate : candidate.identifier;
-      const open = isLast ? null : await circuit.openFor(identifier);
-      if (open !== null) {
-        skipped.push({ identifier, code: open });
-        continue;
+      let result: ServerResult;
+      try {
+        const open = isLast ? null : await circuit.openFor(identifier);
+        if (open !== null) {
+          skipped.push({ identifier, code: open });
+          continue;
+        }
+        result = await sendThrough(deps, candidate, to, submission);
+      } catch (error) {
+        if (soFar === null) throw error;
+        // After an error, the caller would send again what a server may have accepted.
+        log.error("Cannot fail over to {identifier}: {error}", { identifier, error });
+        return soFar;
       }
-      const result = await sendThrough(deps, candidate, to, submission);
       const missed = isLast ? [] : missedBy(result, to);
       const [first] = missed;
       if (first === undefined) return summarize(result, reached, skipped);
+      if (result.recipients.length > 0) soFar = summarize(result, reached, skipped);
       skipped.push({ identifier, code: first.code });
       to = missed.map(({ address }) => address);
       reached.push(...result.recipients.filter(({ recipient }) => !to.includes(recipient)));
@@ -112,9 +128,9 @@ function summarize(
   { identifier, smime, recipients: last, failure }: ServerResult,
   before: readonly RecipientResult[],
   skipped: readonly SkippedServer[],
-): Awaited<ReturnType<SendNow>> {
+): SentNow {
   const recipients = [...before, ...last];
-  const summary = { identifier, recipients, smime, skipped };
+  const summary = { identifier, recipients, smime, skipped: [...skipped] };
   if (failure) return { state: "failed", failure, ...summary };
   for (const { receipt } of recipients) {
     if (!receipt.successful) return { state: "failed", failure: receipt.failure, ...summary };

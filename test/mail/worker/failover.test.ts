@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import {
   DOWN,
@@ -51,6 +52,27 @@ describe("a list of servers", () => {
       ...{ state: "failed", identifier: "a", failure: { code: "cancelled" }, skipped: [] },
     });
     expect(instance.got).toHaveLength(0);
+  });
+
+  test("keeps the result of the first if the second cannot be used, so a repetition sends nothing again", async () => {
+    await using instance = await twoServers();
+    const { write } = instance.database;
+    await instance.database.commit([
+      write.run(sql`UPDATE smtp_server SET password = 'lost.AAAA.BBBB' WHERE identifier = 'b'`),
+    ]);
+    instance.fail(DOWN, "one.example.org");
+    const message = { ...MESSAGE, to: [TO, { name: "", address: "second@example.net" }] };
+    const submit = () => instance.submit({ queue: false, idempotencyKey: "key" }, message, ["a", "b"]);
+    const result = await submit();
+    expect(result).toMatchObject({
+      ...{ state: "failed", identifier: "a", failure: { code: "refused" }, skipped: [] },
+      recipients: [{ receipt: { successful: false } }, { receipt: { successful: true } }],
+    });
+    expect(await submit()).toMatchObject({ state: "failed", identifier: "a", failure: { code: "refused" } });
+    expect(instance.got).toHaveLength(1);
+    const rows = await instance.rows("SELECT * FROM audit WHERE recipient LIKE '%second@%'");
+    expect(rows).toMatchObject([{ identifier: "a", success: 0, outcome: "not-sent", info: "refused" }]);
+    await expect(instance.submit({ queue: false }, MESSAGE, ["b", "a"])).rejects.toThrow("Cannot decrypt");
   });
 
   test("moves queued mail on, with another From and signature and the same Message-ID and Date", async () => {

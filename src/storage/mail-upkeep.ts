@@ -9,7 +9,7 @@ import { isInSlice } from "./slices.ts";
 export interface MailUpkeepRepository {
   /**
    * Makes messages due that a clock jump has delayed: messages changed in what is now the future, and leases longer than
-   * any. A leased message may be in flight, so it gets the time of a new lease.
+   * any. A leased message may be in flight, so it gets the time of a new lease. One that is to be sent later keeps its time.
    */
   recoverFromClockJump(now: Date, leaseEndsAt: Date): WriteStatement;
   /** Whether content exists past the time it is kept for. */
@@ -24,7 +24,10 @@ export function createMailUpkeepRepository({ read, write }: Database): MailUpkee
   return {
     recoverFromClockJump(now, leaseEndsAt) {
       const latest = now.getTime() + CLOCK_TOLERANCE_MS;
-      const dueAt = sql<number>`CASE WHEN ${mail.lease} IS NULL THEN ${now.getTime()} ELSE ${leaseEndsAt.getTime()} END`;
+      // A retry starts when it is made, so a start that its row's last change does not follow is one by `sendAt`.
+      const startsAt = sql`(SELECT max(${now.getTime()}, coalesce(min(one.value ->> 'startsAt'), 0))
+        FROM json_each(${mail.recipients}) AS one WHERE one.value ->> 'startsAt' > ${mail.updatedAt})`;
+      const dueAt = sql<number>`CASE WHEN ${mail.lease} IS NULL THEN ${startsAt} ELSE ${leaseEndsAt.getTime()} END`;
       const isDelayed = sql`${mail.updatedAt} > ${latest}
         OR (${mail.lease} IS NOT NULL AND ${mail.dueAt} > ${leaseEndsAt.getTime()})`;
       return write

@@ -175,7 +175,10 @@ function isRunBy({ identifier, token }: ProbeRef): SQL | undefined {
   return and(isOf(identifier), eq(serverHealth.probe, token));
 }
 
-/** The messages of a server queue that wait for their next attempt. All methods return statements for `commit`. */
+/**
+ * The messages of a server queue that wait for their next attempt. One that is to be sent later is not due before. All
+ * methods return statements for `commit`.
+ */
 export interface WaitingMailRepository {
   /** Makes all of them due now. */
   makeDue(queueName: string, now: Date): WriteStatement;
@@ -189,9 +192,9 @@ export function createWaitingMailRepository({ write }: Database): WaitingMailRep
   const makeDueWhere = (queueName: string, now: Date, condition: SQL) =>
     write
       .update(mail)
-      .set({ dueAt: now.getTime(), recipients: recipientsDueAt(now), updatedAt: now })
+      .set({ dueAt: earliestDueAt(now), recipients: recipientsDueAt(now), updatedAt: now })
       .where(sql`${mail.queueName} = ${queueName} AND ${mail.dueAt} > ${now.getTime()} AND ${mail.dueAt} < ${HOLD_MS}
-        AND ${mail.lease} IS NULL
+        AND ${mail.lease} IS NULL AND ${earliestDueAt(now)} < ${mail.dueAt}
         AND ${condition}`);
   return {
     makeDue: (queueName, now) => makeDueWhere(queueName, now, sql`true`),
@@ -213,11 +216,21 @@ export function createWaitingMailRepository({ write }: Database): WaitingMailRep
   };
 }
 
-/** Makes every waiting recipient of the row due now; the others have no due time. */
+/** When a waiting recipient is due at the earliest: now, or when its message is to be sent. */
+function recipientDueAt(now: Date): SQL<number> {
+  return sql`max(${now.getTime()}, min(one.value ->> 'dueAt', coalesce(one.value ->> 'startsAt', 0)))`;
+}
+
+/** When the first waiting recipient of the row is due at the earliest. */
+function earliestDueAt(now: Date): SQL<number> {
+  return sql`(SELECT min(${recipientDueAt(now)}) FROM json_each(${mail.recipients}) AS one)`;
+}
+
+/** Makes every waiting recipient of the row due; the others have no due time. */
 function recipientsDueAt(now: Date): SQL<readonly RecipientProgress[]> {
   return sql`(
     SELECT json_group_array(json(
       CASE WHEN one.value ->> 'dueAt' IS NULL THEN one.value
-      ELSE json_set(one.value, '$.dueAt', ${now.getTime()}) END))
+      ELSE json_set(one.value, '$.dueAt', ${recipientDueAt(now)}) END))
     FROM json_each(${mail.recipients}) AS one)`;
 }

@@ -29,6 +29,30 @@ describe("makeDue()", () => {
     expect((await instance.column("recipients"))["1"]).toBe(JSON.stringify(due));
   });
 
+  test("leaves messages and recipients that are to be sent later at their time", async () => {
+    await using instance = await mailRows();
+    const { database, insert } = instance;
+    const start = { state: "queued", attempts: 0, startsAt: later(3_600).getTime() } as const;
+    const scheduled = waiting(later(3_600), start);
+    await insert("scheduled", { recipients: [scheduled], dueAt: start.startsAt, updatedAt: later(-9) });
+    const started = waiting(later(60), { startsAt: later(-60).getTime() });
+    // Another clock was ahead when it was retried.
+    const retried = waiting(later(60), { startsAt: later(3_600).getTime() });
+    await insert("started", { recipients: [scheduled, started], dueAt: later(60).getTime() });
+    await insert("retried", { recipients: [retried], dueAt: later(60).getTime() });
+    await database.commit([createWaitingMailRepository(database).makeDue("a", NOW)]);
+    const time = NOW.getTime();
+    expect(await instance.column<number>("due_at")).toEqual({
+      ...{ scheduled: start.startsAt, started: time, retried: later(60).getTime() },
+    });
+    expect(await instance.column<string>("recipients")).toEqual({
+      scheduled: JSON.stringify([scheduled]),
+      started: JSON.stringify([scheduled, { ...started, dueAt: time }]),
+      retried: JSON.stringify([retried]),
+    });
+    expect((await instance.column<number>("updated_at")).scheduled).toBe(later(-9).getTime());
+  });
+
   test("leaves other definitions, leased and final messages alone", async () => {
     await using instance = await mailRows();
     const { database, insert } = instance;

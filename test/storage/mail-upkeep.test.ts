@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { HOLD_MS } from "../../src/domain/queued-mail.ts";
 import { createMailUpkeepRepository } from "../../src/storage/mail-upkeep.ts";
-import { later, mailRows, NOW } from "./fixtures/mail-rows.ts";
+import { later, mailRows, NOW, waiting } from "./fixtures/mail-rows.ts";
 
 describe("recoverFromClockJump()", () => {
   test("makes messages due that a clock jump has delayed, and gives leased ones the time of a new lease", async () => {
@@ -26,6 +26,23 @@ describe("recoverFromClockJump()", () => {
       waits: later(3_600).getTime(),
       final: null as never,
       held: HOLD_MS,
+    });
+  });
+});
+
+describe("recoverFromClockJump() of messages that start later", () => {
+  test("leaves them at their time, unless they have started or were retried", async () => {
+    await using instance = await mailRows();
+    const { database, insert } = instance;
+    const startsAt = later(7_200);
+    const recipients = [waiting(startsAt, { startsAt: startsAt.getTime() })];
+    const columns = { recipients, dueAt: startsAt.getTime() };
+    await insert("scheduled", { ...columns, updatedAt: later(3_600) });
+    await insert("retried", { ...columns, updatedAt: startsAt });
+    const { recoverFromClockJump } = createMailUpkeepRepository(database);
+    await database.commit([recoverFromClockJump(NOW, later(10))]);
+    expect(await instance.column<number>("due_at")).toEqual({
+      ...{ scheduled: startsAt.getTime(), retried: NOW.getTime() },
     });
   });
 });

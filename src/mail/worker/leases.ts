@@ -47,7 +47,7 @@ export class Leases {
   #renewedMs = performance.now();
   #renewing: Promise<void> | null = null;
   #wasClockSet = false;
-  /** After a stall of the database, leases that seem to have expired may be renewed until then. */
+  /** After a stall of the database or a clock jump, leases that seem to have expired may be renewed until then. */
   #graceEndsMs = 0;
   #isAborted = false;
 
@@ -86,7 +86,7 @@ export class Leases {
     return performance.now() + this.#deps.lease.leaseMs;
   }
 
-  /** Gives all workers time to renew their leases, because a stall of the database may have delayed them all. */
+  /** Gives all workers time to renew their leases, because a stall of the database may have delayed them all, or the clock jumped. */
   noteStall(): void {
     this.#graceEndsMs = performance.now() + GRACE_HEARTBEATS * this.#deps.lease.heartbeatMs;
   }
@@ -116,9 +116,11 @@ export class Leases {
    * @throws if the database is unavailable.
    */
   async verify(): Promise<void> {
-    this.#wasClockSet ||= this.#clock.hasJumped();
+    const hasJumped = this.#clock.hasJumped();
+    this.#wasClockSet ||= hasJumped;
     const isLate = performance.now() - this.#renewedMs > 2 * this.#deps.lease.heartbeatMs;
-    if (isLate) this.noteStall();
+    // After a jump, leases of other workers seem to have ended, which these have yet to renew.
+    if (isLate || hasJumped) this.noteStall();
     if (this.#wasClockSet || isLate) await this.#renewOnce();
     if (!this.#wasClockSet) return;
     const { database, upkeep, circuit, platform } = this.#deps;

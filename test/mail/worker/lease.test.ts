@@ -157,6 +157,30 @@ describe("a lease of a worker", () => {
     expect(counted.writes).toBe(after);
   });
 
+  test("that a jump of the clock seems to have ended is not taken over before its worker can renew it", async () => {
+    const { database } = countedDatabase();
+    await using instance = await gatedInstance({ database, lease: SHORT });
+    const other = await queueInstance({ database, lease: SHORT });
+    const id = await instance.queue({ purpose: "code" });
+    await using _ = working(instance);
+    await instance.entrance.reached();
+    await using __ = working(other);
+    const sent = async () => {
+      const next = await other.queue({ purpose: "code" });
+      await until(async () => (await other.mail(next)).state === "sent", "the other worker sends");
+    };
+    await sent();
+    for (const { clock } of [instance, other]) clock.advance(60);
+    await sent();
+    // Longer than the other worker waits.
+    await sleep(SHORT.leaseMs);
+    await sent();
+    const { state, attempts } = await instance.mail(id);
+    instance.entrance.open();
+    expect({ state, attempts }).toEqual({ state: "sending", attempts: [] });
+    await until(async () => (await instance.mail(id)).state === "sent", "the message is sent");
+  });
+
   test("that another worker has taken over aborts a delivery that has not reached the server", async () => {
     const aborted = Promise.withResolvers<void>();
     await using instance = await queueInstance({

@@ -124,7 +124,7 @@ async function prepareOne(
   const record = new SubmissionRecord(deps, submitted, key ?? null);
   const server = await firstOf(servers, deps.loadServer);
   if (server === null) throw unknownServer(servers.join());
-  const queued = { ...record.submission, names: servers };
+  const queued = { ...record.submission, names: [...new Set(servers)] };
   const { result, ...prepared } = await deps.enqueue.prepare(server, queued, (one) => record.statements(one));
   return { ...prepared, result: record.numbered(result) };
 }

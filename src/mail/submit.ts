@@ -116,9 +116,9 @@ async function isForQueue({ loadServer }: SubmitDeps, { target, options }: Submi
   return (await firstOf(candidatesOf(target), loadServer))?.enqueueJob === true;
 }
 
-/** Returns names of saved definitions, or one unsaved definition. */
+/** Returns names of saved definitions, each once, or one unsaved definition. */
 function candidatesOf(target: Parameters<Submit>[0]): readonly (string | ResolvedServer)[] {
-  return isNames(target) ? target : [target];
+  return isNames(target) ? [...new Set(target)] : [target];
 }
 
 function isNames(target: Parameters<Submit>[0]): target is readonly string[] {

@@ -165,7 +165,8 @@ export function readMailRow({ row: text, content }: ClaimedRow): MailRow {
   return {
     ...row,
     content: content ?? "",
-    alternatives: JSON.parse(row.alternatives),
+    // A name that is stored twice would lead back to the definitions after it, without an end.
+    alternatives: [...new Set<string>(JSON.parse(row.alternatives))],
     recipients: JSON.parse(row.recipients),
     createdAt: new Date(row.createdAt),
     updatedAt: new Date(row.updatedAt),

@@ -283,6 +283,14 @@ describe("POST /mail/batch", () => {
     expect(instance.sent.map(({ recipient }) => recipient).toSorted()).toEqual([TO, "bob@example.net"]);
   });
 
+  test("has a server that is named twice once", async () => {
+    await using instance = await started();
+    const server = ["office", "office"];
+    const { value } = await batch(instance, [{ ...MESSAGE, server }]);
+    const [one] = value as readonly unknown[];
+    expect(await row(instance, { value: one })).toMatchObject({ identifier: "office", alternatives: [] });
+  });
+
   test("has at most 100 messages", async () => {
     await using instance = await started();
     const many = (count: number) => Array.from({ length: count }, () => MESSAGE);

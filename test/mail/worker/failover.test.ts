@@ -165,6 +165,26 @@ describe("a list of servers", () => {
     expect(instance.got.map(({ server }) => server.host)).toEqual(["one.example.org"]);
   });
 
+  test("attempts a definition that is named twice once, and then waits", async () => {
+    await using instance = await twoServers();
+    for (const host of ["one.example.org", "two.example.org"]) {
+      instance.fail({ phase: "sender", code: "sender_rejected", times: 9 }, host);
+    }
+    const once = await instance.queue({}, MESSAGE, ["a", "a"]);
+    const twice = await instance.queue({}, MESSAGE, ["a", "b", "a"]);
+    const older = await instance.queue({}, MESSAGE, ["a", "b"]);
+    await instance.database.commit([
+      instance.database.write.run(sql`UPDATE mail SET alternatives = '["a","a","b"]' WHERE id = ${older}`),
+    ]);
+    await instance.drain();
+    expect(await instance.mail(once)).toMatchObject({ state: "deferred", alternatives: [] });
+    for (const id of [twice, older]) {
+      const { state, attempts } = await instance.mail(id);
+      expect(state).toBe("deferred");
+      expect(attempts.map(({ identifier }) => identifier)).toEqual(["a", "b"]);
+    }
+  });
+
   test("ends for a message that may have been accepted", async () => {
     await using instance = await twoServers();
     const id = await instance.queue({}, MESSAGE, ["a", "b"]);

@@ -60,6 +60,22 @@ export function createOutcomes(deps: OutcomesDeps): Outcomes {
     return isLeased;
   }
 
+  /** @throws if the database is unavailable. */
+  async function moveOn(mail: LeasedMail): Promise<void> {
+    const { queueName, alternatives } = mail.row;
+    const target = await circuit.firstHealthy(alternatives);
+    const { phase = "", code = "" } = (await circuit.lastFailure(queueName)) ?? {};
+    if (target === undefined) return;
+    const date = platform.now();
+    mail.moveTo(target);
+    for (const index of mail.due(date.getTime())) {
+      const before = mail.recipients[index];
+      if (!before) continue;
+      const attempt = withoutDialog(mail, before, date, { phase, code });
+      mail.advance(index, before, { ...attempt, outcome: "not-sent", decision: "next-server" });
+    }
+  }
+
   return {
     record,
 
@@ -72,17 +88,12 @@ export function createOutcomes(deps: OutcomesDeps): Outcomes {
     },
 
     async failOver(mail) {
-      const { queueName, alternatives } = mail.row;
-      const target = await circuit.firstHealthy(alternatives);
-      const { phase = "", code = "" } = (await circuit.lastFailure(queueName)) ?? {};
-      const date = platform.now();
-      if (target !== undefined) mail.moveTo(target);
-      for (const index of target === undefined ? [] : mail.due(date.getTime())) {
-        const before = mail.recipients[index];
-        if (!before) continue;
-        const attempt = withoutDialog(mail, before, date, { phase, code });
-        mail.advance(index, before, { ...attempt, outcome: "not-sent", decision: "next-server" });
-      }
+      await moveOn(mail).catch((error) => {
+        log.error("Cannot move message {mailId}, which is claimed again: {error}", {
+          mailId: mail.id,
+          error,
+        });
+      });
       await record(mail);
     },
 

@@ -1,5 +1,6 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { sql } from "drizzle-orm";
+import { Circuit } from "../../../src/mail/circuit.ts";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import {
   DOWN,
@@ -8,6 +9,7 @@ import {
   headerOf,
   LOST,
   MESSAGE,
+  openCircuit,
   queueInstance,
   REFUSED,
   TO,
@@ -205,5 +207,27 @@ describe("a list of servers", () => {
     await instance.drain();
     expect(await instance.mail(id)).toMatchObject({ state: "sent", identifier: "b" });
     expect(await instance.queue({ queue: true }, MESSAGE, ["a", "b"])).toBeString();
+  });
+});
+
+describe("while the circuit of its server is open", () => {
+  const halfDown = async () => {
+    const instance = await queueInstance();
+    await openCircuit(instance, 0);
+    await instance.save("b", { server: "two.example.org" });
+    return instance;
+  };
+
+  test("a code moves on although the health of the other server could not be read at first", async () => {
+    await using instance = await halfDown();
+    const id = await instance.queue({ purpose: "code" }, MESSAGE, ["a", "b"]);
+    using _ = spyOn(Circuit.prototype, "firstHealthy").mockRejectedValueOnce(
+      new Error("The database is away"),
+    );
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject({
+      ...{ state: "sent", identifier: "b" },
+      attempts: [{ identifier: "a", decision: "next-server" }, { identifier: "b" }],
+    });
   });
 });

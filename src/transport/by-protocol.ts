@@ -32,7 +32,7 @@ export function createTransportByProtocol(smtp: Transport, options: MailApiOptio
 
   async function sendByApi(api: MailApi, delivery: JointDelivery, sendOptions: SendOptions) {
     if (isClosed) throw new Error("The transport is closed");
-    const sending = (await senderOf(api))(delivery, sendOptions);
+    const sending = senderOf(api).then((send) => send(delivery, sendOptions));
     inFlight.add(sending);
     try {
       return await sending;

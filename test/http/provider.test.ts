@@ -40,7 +40,7 @@ describe("GET /provider/", () => {
         mechanism: "xoauth2",
       },
     });
-    const disabled = microsoft365?.errors.find(({ sign }) => sign.startsWith("535 5.7.139"));
+    const disabled = microsoft365?.errors.find(({ sign }) => sign.includes("SmtpClientAuthentication"));
     expect(disabled?.hint).toContain("SMTP AUTH is disabled");
     expect(microsoft365?.errors.map(({ sign }) => sign)).toContainEqual(
       expect.stringContaining("AADSTS7000215"),

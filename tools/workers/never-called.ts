@@ -273,8 +273,6 @@ const HONO: UnusedCode = {
     ...members("Hono", "mount request fire route basePath notFound #clone"),
     'if ("getResponse" in err)',
   ],
-  // Asked only whether it is Node, which has another class of keys.
-  "hono/dist/helper/adapter/index.js": ["void getRuntimeKey()"],
   "hono/dist/utils/jwt/jws.js": [
     "pemToBinary()",
     "exportPublicJwkFrom()",

@@ -60,6 +60,7 @@ export class SmtpConnection {
   #waiter: Waiter | null = null;
   #onEnd: () => void = () => undefined;
   #seen: ServerReport | null = null;
+  #quitting: Promise<void> | null = null;
 
   /** Messages given to this connection. */
   messages = 0;
@@ -187,8 +188,13 @@ export class SmtpConnection {
     this.#io.ref();
   }
 
-  /** Ends the connection with QUIT, within a second. Never rejects. */
+  /** Ends the connection with QUIT, within a second. Never rejects. A second call waits for the same end. */
   quit(): Promise<void> {
+    this.#quitting ??= this.#quit();
+    return this.#quitting;
+  }
+
+  #quit(): Promise<void> {
     if (this.#io.isDestroyed || !this.#conversation.mayQuit) {
       this.#end();
       return Promise.resolve();

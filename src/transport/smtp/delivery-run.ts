@@ -165,9 +165,9 @@ export class DeliveryRun {
         const isLost = wasPrepared && this.#mustNotPrepare(result);
         if (!isLost && !isStale(result, connection) && !this.#mustAvoidBdat(result, connection))
           return result;
-        const mayRestart = await this.#restart(slot.close(connection));
+        const closed = slot.close(connection);
         connection = null;
-        if (!mayRestart) return result;
+        if (!(await this.#restart(closed))) return result;
       }
       for (;;) {
         const opened = await this.#open(slot);
@@ -181,9 +181,9 @@ export class DeliveryRun {
           return null;
         }
         if (connection === null || !this.#mustAvoidBdat(result, connection)) return result;
-        const mayRestart = await this.#restart(slot.close(connection));
+        const closed = slot.close(connection);
         connection = null;
-        if (!mayRestart) return result;
+        if (!(await this.#restart(closed))) return result;
       }
     } finally {
       slot.release(connection);
@@ -352,7 +352,9 @@ function isStale(result: Result, { messages }: SmtpConnection): boolean {
   if (result.successful || result.failure.outcome === "unknown" || result.failure.phase !== "sender")
     return false;
   const { code, reply, retryable } = result.failure;
-  return code === "closed" || reply?.code === 421 || (retryable && messages > MANY_MESSAGES);
+  return (
+    code === "closed" || (reply !== null && (reply.code === 421 || (retryable && messages > MANY_MESSAGES)))
+  );
 }
 
 /** Whether the server takes no further connection now. Nothing was sent on this one, which is new. */

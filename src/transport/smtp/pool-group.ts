@@ -182,6 +182,7 @@ export class PoolGroup {
 
   async #wait({ timer, message, connections, memory, isFirst = false }: AcquireOptions): Promise<PoolSlot> {
     const { promise, resolve, reject } = Promise.withResolvers<PoolSlot>();
+    let forgetStop = (): void => undefined;
     const leave = (): void => {
       this.#waiting.remove(waiter);
       forgetStop();
@@ -201,8 +202,9 @@ export class PoolGroup {
         this.#reportEmpty();
       },
     };
-    const forgetStop = timer.onStop(waiter.reject);
     this.#waiting.add(waiter, isFirst);
+    // Last: a timer that has stopped rejects the waiter now.
+    forgetStop = timer.onStop(waiter.reject);
     const slot = await promise;
     // The server may have closed the connection after the message before this one.
     if (slot.idle?.isPrepared === false) await untilRead(setImmediate);

@@ -59,7 +59,9 @@ export class SocketIo {
 
   /** @param onWritten called when the socket has taken the bytes. */
   write(bytes: Uint8Array, onWritten?: () => void): void {
-    this.#sockets.at(-1)?.write(bytes, onWritten);
+    // After a failed write, the error event ends the connection.
+    const onDone = onWritten && ((error?: Error | null) => error || onWritten());
+    this.#sockets.at(-1)?.write(bytes, onDone);
   }
 
   /** Starts TLS. Must be called in the event of the 220, because workerd cannot hand over its socket later. */

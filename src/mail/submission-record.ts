@@ -69,7 +69,8 @@ export class SubmissionRecord {
   }
 
   /** Logs a failure, and emits the events of a message that was not queued. */
-  report(result: Exclude<SubmitResult, { state: "queued" }>): void {
+  report(result: SubmitResult): void {
+    if (result.state === "queued") return;
     const { message, submitter, options } = this.#submission;
     const { identifier } = result;
     if (result.state === "failed") {

@@ -18,6 +18,11 @@ export interface BatchMessage {
   readonly options: OwnSubmitOptions;
 }
 
+/** A message of a batch that was built, or failed, and its traces. */
+interface RecordedMail extends PreparedMail {
+  readonly record: SubmissionRecord;
+}
+
 /** The result of one message of a batch; an error if it could not be submitted. */
 export type BatchResult = SubmitResult | SealpostError;
 
@@ -69,7 +74,7 @@ async function submitBatch<V>(
     const reservations = await reserveEach(deps, submitter, messages);
     reserved.push(...reservations.filter(isReserved));
     const results: BatchResult[] = [];
-    const prepared: PreparedMail[] = [];
+    const prepared: RecordedMail[] = [];
     // One after another, because each takes memory while it is built.
     for (const [index, message] of messages.entries()) {
       const result = await prepareOne(deps, submitter, message, reservations[index]).catch(asRejection);
@@ -79,6 +84,7 @@ async function submitBatch<V>(
     const response = respond(results);
     const completed: readonly Statement[] = call ? [call.complete(response)] : [];
     await enqueue.store(prepared, ...completed);
+    for (const { record, result } of prepared) record.report(result);
     return response;
   } catch (error) {
     // Nothing is stored, or all of it together with the responses; then release changes nothing.
@@ -115,7 +121,7 @@ async function prepareOne(
   submitter: Submission["submitter"],
   given: BatchMessage | SealpostError,
   key: Reservation | SealpostError | undefined,
-): Promise<PreparedMail | BatchResult> {
+): Promise<RecordedMail | BatchResult> {
   if (given instanceof SealpostError || key instanceof SealpostError)
     throw given instanceof SealpostError ? given : key;
   if (key && "response" in key) return readStoredResult(key.response);
@@ -126,5 +132,5 @@ async function prepareOne(
   if (server === null) throw unknownServer(servers.join());
   const queued = { ...record.submission, names: [...new Set(servers)] };
   const { result, ...prepared } = await deps.enqueue.prepare(server, queued, (one) => record.statements(one));
-  return { ...prepared, result: record.numbered(result) };
+  return { ...prepared, result: record.numbered(result), record };
 }

@@ -93,6 +93,7 @@ async function submit(
     const names = candidates.filter((candidate) => typeof candidate === "string");
     const prepared = await enqueue.prepare(server, { ...submission, names }, (one) => record.statements(one));
     await enqueue.store([prepared]);
+    record.report(prepared.result);
     return record.numbered(prepared.result);
   }
   // The definition that was read above is not read a second time.

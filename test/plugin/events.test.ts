@@ -183,6 +183,26 @@ describe("mail_failed", () => {
   });
 });
 
+test("a message that cannot be built emits mail_failed, queued or not, alone or in a batch", async () => {
+  const received: unknown[] = [];
+  const plugin = listener(() => ({
+    async mail_failed({ data }) {
+      received.push([data.recipients, data.code]);
+    },
+  }));
+  await using instance = await testInstance({ plugins: [plugin] });
+  const { request, services } = instance;
+  await request("POST", "/smtpserver/a", { json: { server: "mail.example.org", sender: "a@b.org" } });
+  const options = { encrypt: true, queue: true } as const;
+  const message = { to: [{ name: "", address: "ann@example.net" }], subject: "x", text: "x" };
+  const json = { server: "a", to: "ann@example.net", subject: "x", text: "x", smime_encrypt: true };
+  for (const queue of [false, true]) await services.submit("a", message, { ...options, queue });
+  const { value } = await request("POST", "/mail/batch", { json: { messages: [json] } });
+  expect(value).toMatchObject([{ state: "failed" }]);
+  await services.settled();
+  expect(received).toEqual(Array(3).fill([["ann@example.net"], "encrypt_no_certificate"]));
+});
+
 const BOUNDS = { endsMs: Number.POSITIVE_INFINITY, messageTimeoutMs: 2_000 };
 
 /** Permanently rejects every message. */

@@ -102,7 +102,11 @@ const DUE_WITHIN_RATE = sql`
     FROM (${dueMail(sql`id, ${PENDING} AS pending`)})
   )
   WHERE used + ahead < ${sql.placeholder("mailsPerMinute")}`;
+/** Messages of abandoned leases, and due ones that may move. A range of `due_at` would read all waiting messages here, too. */
 const FAILOVER = sql`
+  SELECT id FROM mail WHERE state = 'sending' AND identifier = ${QUEUE_NAME} AND +lane = ${QUEUE_NAME}
+    AND +due_at <= ${EXPIRED_BEFORE}
+  UNION ALL
   SELECT id FROM (
     SELECT id, alternatives FROM mail
     WHERE lane = ${QUEUE_NAME} AND due_at <= ${NOW} AND alternatives <> '[]' AND lease IS NULL

@@ -62,7 +62,10 @@ export interface OutboxRepository {
   listQueues(): Promise<QueueSummary[]>;
   /** Claims due messages, including those of abandoned leases. {@link readMailRow} reads the rows. */
   claim(claim: Claim): RowsStatement<ClaimedRow>;
-  /** Claims messages of a queue whose server is down, if the circuit of one of their alternatives is closed. */
+  /**
+   * Claims messages of a queue whose server is down, if the circuit of one of their alternatives is closed, and those of
+   * abandoned leases.
+   */
   claimForFailover(claim: Claim): RowsStatement<ClaimedRow>;
   /** Claims messages past `giveUpAt` from every queue, except those being sent. */
   claimOverdue(claim: Omit<Claim, "queueName" | "mailsPerMinute">): RowsStatement<ClaimedRow>;

@@ -88,7 +88,7 @@ describe("with 100,000 waiting messages", () => {
       ],
       claimForFailover: [
         repository.claimForFailover(CLAIM),
-        /USING INDEX mail_movable \(lane=\? AND due_at<\?\)/,
+        /USING INDEX mail_counts \(state=\? AND identifier=\?\)[\s\S]*USING INDEX mail_movable \(lane=\? AND due_at<\?\)/,
       ],
       claimOverdue: [repository.claimOverdue(CLAIM), /USING INDEX mail_give_up \(give_up_at<\?\)/],
       markStarted: [repository.markStarted(LEASES), /USING INDEX sqlite_autoindex_mail_1 \(id=\?\)/],

@@ -137,21 +137,14 @@ export class Dispatcher {
 
   async #start(mail: LeasedMail, queue: ServerQueue): Promise<void> {
     const { attempts, outcomes, platform } = this.#deps;
-    if (mail.aim === "failover") {
-      await outcomes.failOver(mail);
-      this.#release(mail, queue);
-      // The message is due in its new queue.
-      this.#callbacks.onRoom();
-      return;
-    }
     if (mail.hasUnknownOutcome && !((await outcomes.recover(mail)) && mail.remaining > 0)) {
       return this.#release(mail, queue);
     }
-    if (mail.aim === "expire") {
+    if (mail.aim !== "send") {
       mail.remaining = 0;
-      await outcomes.expire(mail);
+      await (mail.aim === "expire" ? outcomes.expire(mail) : outcomes.failOver(mail));
       this.#release(mail, queue);
-      // One claim may not take all that have expired.
+      // One claim may not take all that have expired, and a moved message is due in its new queue.
       this.#callbacks.onRoom();
       return;
     }

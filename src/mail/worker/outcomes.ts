@@ -23,7 +23,7 @@ export interface Outcomes {
   record(mail: LeasedMail): Promise<boolean>;
   /** Ends a message that is past its `giveUpAt`, and releases it. */
   expire(mail: LeasedMail): Promise<void>;
-  /** Moves a message to a definition whose circuit is closed, and releases it. */
+  /** Moves a message to a definition whose circuit is closed, if it may leave through another one, and releases it. */
   failOver(mail: LeasedMail): Promise<void>;
   /** Decides on recipients whose outcome a worker left unknown. Resolves to `false` if the lease was lost. */
   recover(mail: LeasedMail): Promise<boolean>;
@@ -62,9 +62,8 @@ export function createOutcomes(deps: OutcomesDeps): Outcomes {
 
   /** @throws if the database is unavailable. */
   async function moveOn(mail: LeasedMail): Promise<void> {
-    const { queueName, alternatives } = mail.row;
-    const target = await circuit.firstHealthy(alternatives);
-    const { phase = "", code = "" } = (await circuit.lastFailure(queueName)) ?? {};
+    const target = await circuit.firstHealthy(mail.alternatives);
+    const { phase = "", code = "" } = (await circuit.lastFailure(mail.row.queueName)) ?? {};
     if (target === undefined) return;
     const date = platform.now();
     mail.moveTo(target);

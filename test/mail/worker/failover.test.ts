@@ -1,8 +1,10 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import { sql } from "drizzle-orm";
 import { Circuit } from "../../../src/mail/circuit.ts";
+import { LEASE_TIMES } from "../../../src/mail/worker/leases.ts";
 import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import {
+  ACTOR,
   DOWN,
   GREYLISTED,
   HOUR_SECONDS,
@@ -10,6 +12,7 @@ import {
   LOST,
   MESSAGE,
   openCircuit,
+  type QueueInstance,
   queueInstance,
   REFUSED,
   TO,
@@ -210,6 +213,8 @@ describe("a list of servers", () => {
   });
 });
 
+const LEASE_MS = LEASE_TIMES.local.leaseMs;
+
 describe("while the circuit of its server is open", () => {
   const halfDown = async () => {
     const instance = await queueInstance();
@@ -228,6 +233,42 @@ describe("while the circuit of its server is open", () => {
     expect(await instance.mail(id)).toMatchObject({
       ...{ state: "sent", identifier: "b" },
       attempts: [{ identifier: "a", decision: "next-server" }, { identifier: "b" }],
+    });
+  });
+
+  const abandon = ({ rows, clock }: QueueInstance, id: string, begun: number) =>
+    rows(`UPDATE mail SET state = 'sending', lease = 'of one who was killed', begun = ${begun},
+      due_at = ${clock.now.getTime() + LEASE_MS} WHERE id = '${id}'`);
+
+  test.each([
+    ["a code whose sending had not started moves on", "code", 0, { state: "sent", identifier: "b" }],
+    ["a code that may have been sent is unknown", "code", 1, { state: "unknown", identifier: "a" }],
+    ["a notice waits for its server", "notice", 1, { state: "queued", identifier: "a", alternatives: [] }],
+  ] as const)("when the lease of a killed worker has ended, %s", async (_, purpose, begun, expected) => {
+    await using instance = await halfDown();
+    const id = await instance.queue({ purpose }, MESSAGE, ["a", "b"]);
+    await abandon(instance, id, begun);
+    instance.clock.advance((LEASE_MS - 1) / 1_000);
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject({ state: "sending", attempts: [] });
+    instance.fail({ ...DOWN, times: 3 }, "mail.example.org");
+    instance.clock.advance(0.001);
+    await instance.drain();
+    expect(await instance.mail(id)).toMatchObject(expected);
+    expect(instance.got.map(({ server }) => server.host)).toEqual(begun ? [] : ["two.example.org"]);
+  });
+
+  test("a message without another server can be cancelled when the lease of a killed worker has ended", async () => {
+    await using instance = await halfDown();
+    const id = await instance.queue();
+    await abandon(instance, id, 0);
+    instance.clock.advance(LEASE_MS / 1_000);
+    instance.fail({ ...DOWN, times: 3 }, "mail.example.org");
+    await instance.drain();
+    await instance.services.mailQueue.cancel(id, ACTOR);
+    expect(await instance.mail(id)).toMatchObject({
+      state: "cancelled",
+      recipients: [{ state: "cancelled" }],
     });
   });
 });

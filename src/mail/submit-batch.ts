@@ -75,15 +75,18 @@ async function submitBatch<V>(
     reserved.push(...reservations.filter(isReserved));
     const results: BatchResult[] = [];
     const prepared: RecordedMail[] = [];
+    const released: Statement[] = [];
     // One after another, because each takes memory while it is built.
     for (const [index, message] of messages.entries()) {
-      const result = await prepareOne(deps, submitter, message, reservations[index]).catch(asRejection);
+      const reservation = reservations[index];
+      const result = await prepareOne(deps, submitter, message, reservation).catch(asRejection);
       if ("statements" in result) prepared.push(result);
+      else if (isReserved(reservation)) released.push(reservation.release());
       results.push("statements" in result ? result.result : result);
     }
     const response = respond(results);
     const completed: readonly Statement[] = call ? [call.complete(response)] : [];
-    await enqueue.store(prepared, ...completed);
+    await enqueue.store(prepared, ...completed, ...released);
     for (const { record, result } of prepared) record.report(result);
     return response;
   } catch (error) {

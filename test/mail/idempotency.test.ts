@@ -42,6 +42,21 @@ describe("idempotencyKey", () => {
     expect(await instance.rows("SELECT 1 FROM mail")).toHaveLength(2);
   });
 
+  test("is free again for a message of a batch that was not queued", async () => {
+    await using instance = await queueInstance();
+    const submitted = async () => {
+      const batch = instance.services.submitBatchFor({ name: "host", actor: ACTOR });
+      const options = { ...KEY, idempotencyContent: "a message" };
+      const whole = { idempotencyKey: undefined, idempotencyContent: "" };
+      return batch([{ servers: ["a"], message: MESSAGE, options }], { ...whole, respond: ([one]) => one });
+    };
+    expect(await submitted()).toMatchObject({ code: "invalid_parameter" });
+    await instance.save();
+    const second = await submitted();
+    expect(second).toMatchObject({ state: "queued" });
+    expect(await submitted()).toEqual(second);
+  });
+
   test("compares the bytes of attachments", async () => {
     await using instance = await queueInstance();
     await instance.save();

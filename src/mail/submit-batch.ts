@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Statement } from "../contracts/database.ts";
 import type { Message } from "../domain/message.ts";
 import { asRejection, SealpostError } from "../errors.ts";
+import { isResponseLost } from "../storage/errors.ts";
 import { RESERVED } from "../storage/idempotency.ts";
 import type { Reservation, ReservedKey } from "./idempotency.ts";
 import type { PreparedMail } from "./queue/enqueue.ts";
@@ -90,6 +91,8 @@ async function submitBatch<V>(
     for (const { record, result } of prepared) record.report(result);
     return response;
   } catch (error) {
+    // The messages may be stored any moment, so the keys are free only after the time that a commit may take.
+    if (isResponseLost(error)) throw error;
     // Nothing is stored, or all of it together with the responses; then release changes nothing.
     await database
       .commit(reserved.map((one) => one.release()))

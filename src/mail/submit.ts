@@ -4,6 +4,7 @@ import type { Platform } from "../contracts/platform.ts";
 import { domainOf } from "../domain/mailbox.ts";
 import type { Message } from "../domain/message.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
+import { isResponseLost } from "../storage/errors.ts";
 import { RESERVED, STARTED } from "../storage/idempotency.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import type { Encryption } from "./encryption.ts";
@@ -68,6 +69,8 @@ async function submitOnce(deps: SubmitDeps, submission: Submission, message: Mes
   try {
     return await submit(deps, submission, call);
   } catch (error) {
+    // The message may be stored any moment, so the key is free only after the time that a commit may take.
+    if (state === RESERVED && isResponseLost(error)) throw error;
     // Either nothing was sent, or all of it is stored together with the response; then release changes nothing.
     await deps.database
       .commit([call.release()])

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { SealpostError } from "../../src/errors.ts";
+import { abandonedError } from "../../src/storage/errors.ts";
 import { countedDatabase, THERE } from "./fixtures/counted.ts";
 import { ACTOR, gate, MESSAGE, queueInstance, REFUSED, TO } from "./fixtures/queue.ts";
 
@@ -200,6 +201,25 @@ describe("idempotencyKey", () => {
       return results as never;
     };
     await expect(instance.submit(KEY)).rejects.toThrow(AWAY);
+    expect(await instance.submit(KEY)).toMatchObject({ state: "queued" });
+    await instance.drain();
+    expect(instance.got).toHaveLength(1);
+  });
+
+  test("is not free while a commit whose response was lost may still be applied", async () => {
+    const { database } = countedDatabase();
+    await using instance = await queueInstance({ database });
+    await instance.save();
+    const append = database.append.bind(database);
+    let late = async (): Promise<unknown> => undefined;
+    database.append = async (...statements) => {
+      late = () => append(...statements);
+      database.append = append;
+      throw abandonedError();
+    };
+    await expect(instance.submit(KEY)).rejects.toMatchObject({ code: "database_unavailable" });
+    await expect(instance.submit(KEY)).rejects.toMatchObject({ code: "conflict" });
+    await late();
     expect(await instance.submit(KEY)).toMatchObject({ state: "queued" });
     await instance.drain();
     expect(instance.got).toHaveLength(1);

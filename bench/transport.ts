@@ -8,7 +8,7 @@ import { type BenchResult, median, print } from "./result.ts";
 const MESSAGES = 1000;
 const CONNECTIONS = 5;
 /** Runs of each, alternating; the medians count. The first ones warm up. */
-const RUNS = 9;
+const RUNS = 45;
 const WARM_UP_RUNS = 24;
 const SPEED_LIMIT = 3;
 const CPU_LIMIT = 0.3;

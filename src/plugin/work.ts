@@ -12,7 +12,7 @@ export const SWEEP_MS = 5_000;
 const RARE_SWEEP_MS = 60_000;
 /** Interval of the drains of a plugin that does not say when its work is due. */
 const UNKNOWN_DUE_MS = 60_000;
-/** Bounds the answer of a plugin to when its work is due: the alarm of an object waits for it. */
+/** Bounds the time in which a plugin says when its work is due: the alarm of an object waits for it. */
 const NEXT_DUE_MS = 2_000;
 /** Wakes within this time share a drain. */
 const PAUSE_MS = 50;

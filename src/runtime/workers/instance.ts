@@ -72,15 +72,19 @@ export function createWorkerInstance(
     if (!(await hadAdmin)) await createFirstAdmin(config, sealpost);
   });
   let door: ((request: Request) => Promise<Response>) | null = null;
-  const restartAfresh = () => {
+  const restartAfterRestore = () => {
     // A restored instance may lack other definitions.
     hasWarned = false;
     restart();
   };
   // Most instances never get a command, so the first one waits for the door.
   const operate = (request: Request) => {
-    const afterRestore = { plugins: readPlugins(plugins), restart: restartAfresh };
-    door ??= createOperatorDoor({ ...drivers, ...inside, ...afterRestore });
+    door ??= createOperatorDoor({
+      ...drivers,
+      ...inside,
+      plugins: readPlugins(plugins),
+      restart: restartAfterRestore,
+    });
     return door(request);
   };
   const fetch = async (request: Request) =>

@@ -189,6 +189,26 @@ test("dispose closes idle connections with QUIT immediately, busy ones after the
   expect(server.connections.map(({ commands }) => commands.at(-1))).toEqual(["QUIT", "QUIT"]);
 });
 
+for (const [what, sendBefore] of [
+  ["an idle", async (send: () => Promise<unknown>) => void (await send())],
+  ["a new", async () => undefined],
+] as const) {
+  test(`dispose waits for a message that is just taking ${what} connection`, async () => {
+    await using server = await startSmtpServer();
+    const transport = makeTransport();
+    await sendBefore(() => sendTo(transport, serverAt(server.port)));
+    let isSettled = false;
+    const sending = sendTo(transport, serverAt(server.port)).finally(() => {
+      isSettled = true;
+    });
+    await transport[Symbol.asyncDispose]();
+    expect(isSettled).toBe(true);
+    expect((await sending).successful).toBe(true);
+    await server.closed();
+    expect(server.connections.map(({ commands }) => commands.at(-1))).toEqual(["QUIT"]);
+  });
+}
+
 test("dispose waits at most a second for the reply to QUIT", async () => {
   await using server = await startSmtpServer({ script: { quit: mis.stall() } });
   const transport = makeTransport();

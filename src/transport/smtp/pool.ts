@@ -20,7 +20,7 @@ export class Pool implements AsyncDisposable {
   readonly #memories = new BoundedCache<ServerMemory>(MAX_SERVERS);
   /** Connections that are being closed. */
   readonly #closing = new Set<Promise<void>>();
-  /** Number of slots that are not released. */
+  /** Number of slots that are not released, and of deliveries that wait for one or are taking one. */
   #held = 0;
   readonly #onRelease = new Set<() => void>();
   /** Number of deliveries that had to wait so far. */
@@ -40,10 +40,21 @@ export class Pool implements AsyncDisposable {
     if (this.#isClosed) throw closedError();
     const { stopped } = options.timer;
     if (stopped !== null) throw stopped.reason;
-    if (key !== null || this.#isBounded) return this.#group(key ?? Symbol("no key")).acquire(options);
+    if (key !== null || this.#isBounded)
+      return this.#acquireFrom(this.#group(key ?? Symbol("no key")), options);
     const release = this.#hold(this.#retire);
     const close = async (connection: SmtpConnection): Promise<void> => void this.#retire(connection);
     return { idle: null, hasOthers: false, next: () => null, yield: release, close, release };
+  }
+
+  async #acquireFrom(group: PoolGroup, options: AcquireOptions): Promise<PoolSlot> {
+    // A connection may be taken before its slot exists.
+    const end = this.#start();
+    try {
+      return await group.acquire(options);
+    } finally {
+      end();
+    }
   }
 
   /** Returns the number of connections in use or idle, by key. */
@@ -119,16 +130,24 @@ export class Pool implements AsyncDisposable {
 
   /** Counts a slot, for whose release dispose waits. @returns the function that releases it, once. */
   readonly #hold = (release: PoolSlot["release"]): PoolSlot["release"] => {
-    this.#held++;
+    const end = this.#start();
     let isHeld = true;
     return (connection) => {
       if (!isHeld) return;
       isHeld = false;
       release(connection);
+      end();
+    };
+  };
+
+  /** Lets dispose wait. @returns the function to call once when it need not. */
+  #start(): () => void {
+    this.#held++;
+    return () => {
       this.#held--;
       for (const resolve of this.#onRelease) resolve();
     };
-  };
+  }
 
   /** Closes a connection. Never rejects. */
   readonly #retire = async (connection: SmtpConnection | null): Promise<void> => {

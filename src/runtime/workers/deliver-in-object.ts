@@ -27,6 +27,9 @@ const PLAIN = [
   "oauthMechanism",
 ] as const satisfies readonly (keyof ConnectionSettings)[];
 
+/** The part of the caller's time in which an object can still report that nothing of the message was written. */
+const ABORT_MS = 500;
+
 /** A {@link Delivery} as the call of an object takes it. */
 export interface ObjectDelivery extends Omit<Delivery, "server"> {
   /** Names the delivery in `abort`. */
@@ -50,8 +53,11 @@ export type ObjectResult =
 /** A Durable Object that sends the messages of one definition. */
 export interface DeliveryObject {
   deliver(delivery: ObjectDelivery): Promise<ObjectResult>;
-  /** Aborts a delivery of which no byte of the message is written yet. */
-  abort(id: string): Promise<void>;
+  /**
+   * Aborts a delivery of which no byte of the message is written yet.
+   * @param reason `timeout` if the caller's time is over: then the delivery has a receipt, as if its own time were.
+   */
+  abort(id: string, reason?: "timeout"): Promise<void>;
 }
 
 /** The namespace of the objects. */
@@ -108,16 +114,18 @@ async function deliver(
     getToken: server.tokens ? tokenGetter(server.tokens, signal) : null,
     finalReplyTimeoutMs,
   });
-  const forgetAbort = onAbort(signal, () => void object.abort(id).catch(() => undefined));
+  const abort = (reason?: "timeout") => void object.abort(id, reason).catch(() => undefined);
+  const forgetAbort = onAbort(signal, abort);
+  // Its outcome is final when the time is over, so it must not be sent later.
+  const timer = setTimeout(abort, Math.max(0, endsMs - ABORT_MS - performance.now()), "timeout");
   let result: ObjectResult;
   try {
     result = await withDeadline(call, endsMs - performance.now(), () => new ObjectTimeout());
   } catch (error) {
-    // Its outcome is final, so it must not be sent later.
-    if (error instanceof ObjectTimeout) void object.abort(id).catch(() => undefined);
     // The object may have written the end of the message before it was lost.
     return notAttempted(isRejectedCall(error) ? noConnection() : lost(error));
   } finally {
+    clearTimeout(timer);
     forgetAbort();
   }
   if ("receipt" in result) return result.receipt;

@@ -3,6 +3,7 @@ import { onAbort } from "../../async/abort.ts";
 import type { AccessTokens, TokenResult } from "../../domain/oauth.ts";
 import { Secret } from "../../domain/secret.ts";
 import { createConnectByName } from "../../transport/connect-by-name.ts";
+import { DeliveryTimeout } from "../../transport/smtp/delivery-timer.ts";
 import { createSmtpTransport } from "../../transport/smtp/index.ts";
 import { PLATFORM as platform } from "../platform.ts";
 import { type Bindings, parseBindings } from "./bindings.ts";
@@ -50,8 +51,8 @@ export class DeliveringObject extends DurableObject implements DeliveryObject {
     }
   }
 
-  async abort(id: string): Promise<void> {
-    this.#aborts.get(id)?.abort();
+  async abort(id: string, reason?: "timeout"): Promise<void> {
+    this.#aborts.get(id)?.abort(reason && new DeliveryTimeout("The caller's time is over"));
   }
 }
 

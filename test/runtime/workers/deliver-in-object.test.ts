@@ -1,6 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import type { Transport } from "../../../src/contracts/transport.ts";
-import { NOTHING_SEEN, notSent, type Receipt } from "../../../src/domain/delivery.ts";
+import {
+  NOTHING_SEEN,
+  noConnection,
+  notAttempted,
+  notSent,
+  type Receipt,
+} from "../../../src/domain/delivery.ts";
 import type { AccessTokens } from "../../../src/domain/oauth.ts";
 import { Secret } from "../../../src/domain/secret.ts";
 import {
@@ -17,6 +23,7 @@ const MINUTE_MS = 60_000;
 
 interface Subject {
   readonly transport: Transport;
+  readonly object: DeliveryObject;
   /** The names of the objects. */
   readonly names: string[];
   readonly orders: ObjectDelivery[];
@@ -50,7 +57,7 @@ function makeSubject(deliver: (order: ObjectDelivery) => Promise<ObjectResult>, 
     return object;
   };
   const transport = deliverInObjects(own, { getByName }, performance.now() + timeMs);
-  return { transport, names, orders, aborted, direct };
+  return { transport, object, names, orders, aborted, direct };
 }
 
 const accept = async (): Promise<ObjectResult> => ({ receipt: ACCEPTED });
@@ -99,6 +106,16 @@ describe("deliverInObjects()", () => {
     const failure = { phase: "data", code: "timeout", outcome: "unknown" };
     expect(await sendTo(transport, serverAt(25))).toMatchObject({ successful: false, failure });
     expect(aborted).toHaveLength(1);
+  });
+
+  test("a delivery that the object ends when the invocation's time is nearly over has its receipt", async () => {
+    const ended = Promise.withResolvers<ObjectResult>();
+    const { transport, object, orders } = makeSubject(() => ended.promise, 700);
+    const receipt = notAttempted(noConnection());
+    object.abort = async (id, reason) => {
+      if (id === orders[0]?.id && reason === "timeout") ended.resolve({ receipt });
+    };
+    expect(await sendTo(transport, serverAt(25))).toEqual(receipt);
   });
 
   test("an object with too many calls has not started the message", async () => {

@@ -52,3 +52,21 @@ test("aborting while the server is silent rejects with the reason and closes the
   expect(await sending.catch((error: unknown) => error)).toBe(reason);
   await server.closed();
 });
+
+test("when the caller's time is over, only a message whose end was written is unknown", async () => {
+  await using busy = await startSmtpServer({ script: { body: stall() } });
+  await using silent = await startSmtpServer({ script: { ehlo: stall() } });
+  await using transport = await workers.open("pool-briefly");
+  const change = { timeoutMs: 60_000, maxConnections: 1 };
+  const sendings = [busy, busy, silent].map(({ port }) =>
+    sendTo(transport, serverAt(port, change), { poolKey: `${port}` }),
+  );
+  expect(
+    (await Promise.all(sendings)).map((receipt) => !receipt.successful && receipt.failure),
+  ).toMatchObject([
+    { phase: "data", code: "timeout", outcome: "unknown" },
+    { phase: "connect", code: "timeout", outcome: "not-sent", retryable: true, wasWaiting: true },
+    { phase: "ehlo", code: "timeout", outcome: "not-sent", retryable: true },
+  ]);
+  expect(busy.connections).toHaveLength(1);
+});

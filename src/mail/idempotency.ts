@@ -30,7 +30,10 @@ interface IdempotentCall {
 
 /** A key that a call has reserved. */
 export interface ReservedKey {
-  /** Returns the statement that stores the response for later calls, to be committed with what the call does. */
+  /**
+   * Returns the statement that stores the response for later calls, to be committed with what the call does. In state
+   * `RESERVED`, that commit fails if another call has taken over the key (see `isKeyTaken`).
+   */
   complete(response: unknown): Statement;
   /** Returns the statement that releases the key of a call that has done nothing. */
   release(): Statement;
@@ -95,7 +98,11 @@ export function createIdempotency(deps: IdempotencyDeps): Idempotency {
     const [content = ""] = row.content.split(" ");
     if (isReserved) {
       return {
-        complete: (response) => repository.complete({ ...row, content, answer: JSON.stringify(response) }),
+        complete: (response) =>
+          repository.complete({ ...row, content, answer: JSON.stringify(response) }, row, {
+            // The record of a message that was sent must be stored even then.
+            failsIfTaken: row.answer === RESERVED,
+          }),
         release: () => repository.release(row),
       };
     }

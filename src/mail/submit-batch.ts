@@ -3,7 +3,7 @@ import type { Statement } from "../contracts/database.ts";
 import type { Message } from "../domain/message.ts";
 import { asRejection, SealpostError } from "../errors.ts";
 import { isResponseLost } from "../storage/errors.ts";
-import { RESERVED } from "../storage/idempotency.ts";
+import { isKeyTaken, RESERVED } from "../storage/idempotency.ts";
 import type { Reservation, ReservedKey } from "./idempotency.ts";
 import type { PreparedMail } from "./queue/enqueue.ts";
 import { unknownServer } from "./servers/allowed-senders.ts";
@@ -64,9 +64,10 @@ async function submitBatch<V>(
   deps: SubmitDeps,
   submitter: Submission["submitter"],
   messages: readonly (BatchMessage | SealpostError)[],
-  { idempotencyKey: key, idempotencyContent: content, respond }: BatchOptions<V>,
+  options: BatchOptions<V>,
 ): Promise<V> {
   const { idempotency, enqueue, database } = deps;
+  const { idempotencyKey: key, idempotencyContent: content, respond } = options;
   const scope = `${submitter.name} batch`;
   const call = key === undefined ? null : await idempotency.reserve({ scope, key, content }, RESERVED);
   if (call && "response" in call) return JSON.parse(call.response);
@@ -97,6 +98,8 @@ async function submitBatch<V>(
     await database
       .commit(reserved.map((one) => one.release()))
       .catch((failure) => log.warning("Cannot release idempotency keys: {error}", { error: failure }));
+    // Nothing is stored. Those who took over keys have responses by now, or the keys are free or in use.
+    if (isKeyTaken(error)) return submitBatch(deps, submitter, messages, options);
     throw error;
   }
 }

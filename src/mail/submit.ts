@@ -5,7 +5,7 @@ import { domainOf } from "../domain/mailbox.ts";
 import type { Message } from "../domain/message.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
 import { isResponseLost } from "../storage/errors.ts";
-import { RESERVED, STARTED } from "../storage/idempotency.ts";
+import { isKeyTaken, RESERVED, STARTED } from "../storage/idempotency.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import type { Encryption } from "./encryption.ts";
 import type { Idempotency, ReservedKey } from "./idempotency.ts";
@@ -63,11 +63,17 @@ async function submitOnce(deps: SubmitDeps, submission: Submission, message: Mes
   if (certificates) await deps.encryption.assertUsable(certificates, "certificates");
   if (key === undefined) return submit(deps, submission, null);
   const content = options.idempotencyContent ?? JSON.stringify([target, withTexts(message), options]);
-  const state = (await isForQueue(deps, submission)) ? RESERVED : STARTED;
+  const isQueued = await isForQueue(deps, submission);
+  const state = isQueued ? RESERVED : STARTED;
   const call = await deps.idempotency.reserve({ scope: submitter.name, key, content }, state);
   if ("response" in call) return readStoredResult(call.response);
   try {
-    return await submit(deps, submission, call);
+    // A definition that changes meanwhile must not have a message sent under a key that others take over.
+    return await submit(
+      deps,
+      isQueued ? { ...submission, options: { ...options, queue: true } } : submission,
+      call,
+    );
   } catch (error) {
     // The message may be stored any moment, so the key is free only after the time that a commit may take.
     if (state === RESERVED && isResponseLost(error)) throw error;
@@ -75,6 +81,8 @@ async function submitOnce(deps: SubmitDeps, submission: Submission, message: Mes
     await deps.database
       .commit([call.release()])
       .catch((failure) => log.warning("Cannot release an idempotency key: {error}", { error: failure }));
+    // Nothing is stored. The other call has a response by now, or the key is free or in use.
+    if (isKeyTaken(error)) return submitOnce(deps, submission, message);
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { and, eq, gte, lt, sql } from "drizzle-orm";
 import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import { placeholdersFor } from "./drizzle.ts";
+import { isConstraintError, reasonOf } from "./errors.ts";
 import { idempotency } from "./schema.ts";
 import { isInSlice } from "./slices.ts";
 
@@ -24,12 +25,25 @@ export interface IdempotencyRepository {
   ): WriteStatement;
   /** Selects the call that has this key, if it reserved it at this time or later. */
   holder(since: Pick<IdempotencyRow, "scope" | "key" | "createdAt">): RowsStatement<IdempotencyRow>;
-  /** Stores the response of a call, and the content without the owner. */
-  complete(call: Omit<IdempotencyRow, "createdAt">): WriteStatement;
+  /**
+   * Stores the response of a call, and the content without the owner. If another call has taken over the key, it changes
+   * nothing, or makes the commit fail (see {@link isKeyTaken}).
+   * @param owned the row as it was reserved.
+   */
+  complete(
+    call: Omit<IdempotencyRow, "createdAt">,
+    owned: IdempotencyRow,
+    options: { readonly failsIfTaken: boolean },
+  ): WriteStatement;
   /** Releases the key of a call that has done nothing. Affects no completed call, and no other call. */
   release(call: Pick<IdempotencyRow, "scope" | "key" | "content">): WriteStatement;
   /** Deletes a slice of the keys reserved before this time. */
   prune(before: Date): WriteStatement;
+}
+
+/** Whether a commit failed because another call has taken over a key that it completes. */
+export function isKeyTaken(error: unknown): boolean {
+  return isConstraintError(error) && reasonOf(error).includes("idempotency.answer");
 }
 
 export function createIdempotencyRepository({ read, write, prepare }: Database): IdempotencyRepository {
@@ -60,11 +74,20 @@ export function createIdempotencyRepository({ read, write, prepare }: Database):
       .from(idempotency)
       .where(and(isCall(), gte(createdAt, time("createdAt")))),
   );
+  const isOwned = sql`${idempotency.content} = ${sql.placeholder("owned")}`;
   const complete = prepare(() =>
     write
-      .update(idempotency)
-      .set({ content: sql`${row.content}`, answer: sql`${row.answer}` })
-      .where(isCall()),
+      .insert(idempotency)
+      .values(row)
+      .onConflictDoUpdate({
+        target: [idempotency.scope, idempotency.key],
+        set: {
+          content: sql`excluded.content`,
+          // NULL is not allowed there. With the same response, the commit has been applied before.
+          answer: sql`CASE WHEN ${isOwned} OR ${idempotency.answer} = excluded.answer THEN excluded.answer END`,
+        },
+        setWhere: sql`${isOwned} OR ${sql.placeholder("failsIfTaken")}`,
+      }),
   );
   const release = prepare(() =>
     write.delete(idempotency).where(and(isCall(), eq(idempotency.content, row.content))),
@@ -78,7 +101,10 @@ export function createIdempotencyRepository({ read, write, prepare }: Database):
     reserve: (row, times) => reserve({ ...row, ...times }),
 
     holder,
-    complete,
+
+    complete: (call, { content: owned, createdAt }, { failsIfTaken }) =>
+      complete({ ...call, createdAt, owned, failsIfTaken: Number(failsIfTaken) }),
+
     release,
 
     prune: (before) =>

@@ -16,8 +16,10 @@ import { presentReply, type RawReply, ReplyReader } from "./replies.ts";
 import { serverDelayMs } from "./server-delay.ts";
 import {
   type Afterwards,
+  CLOSING_CHANNEL,
   createSession,
   isContradiction,
+  isPositive,
   judge,
   type Port,
   phaseOf,
@@ -56,6 +58,8 @@ export class Conversation {
   #reader = new ReplyReader();
   #task: Task | null = null;
   #result: Result | null = null;
+  /** The result of a message if all replies until the one to QUIT accept, because there are more of them than commands. */
+  #doubted: Result | null = null;
   #isHandshaking = false;
   #afterwards: Afterwards = "reuse";
   /** The next message, whose commands left with the end of the current one. */
@@ -181,8 +185,8 @@ export class Conversation {
     // A partial reply without a command is as wrong as a whole one.
     const isEarly = this.#reader.isPartial && this.#pipeline.isIdle && !this.#pipeline.isHeldReplyDue;
     if (!isSmtp || isEarly) {
-      if (this.#result === null) this.lost("protocol");
-      else this.#onSurplus(null, wasConcluded);
+      if (this.#result !== null) this.#onSurplus(null, wasConcluded);
+      if (this.#result === null && !(isSmtp && this.#doubted)) this.lost("protocol");
     }
     return this.#turn();
   }
@@ -205,6 +209,7 @@ export class Conversation {
   /** Ends the current task, if any, because the connection is lost, a deadline has passed or the handshake failed. */
   lost(code: FailureCode, phase: Phase = this.phase, reply: SmtpReply | null = null): void {
     this.#afterwards = "hang-up";
+    this.#session.learned.endangersBdat ||= code === "protocol";
     if (this.#result !== null || this.#task === null) return;
     const failure = this.#task.onLost({ code, phase, reply, isEndWritten: this.isEndWritten });
     this.#result = { successful: false, failure };
@@ -249,6 +254,7 @@ export class Conversation {
     if (this.#task === null) this.#onQuitting(raw);
     else if (this.#result !== null && this.#pipeline.isHeldReplyDue) this.#pipeline.holdReply(raw);
     else if (this.#result !== null) this.#onSurplus(raw, wasConcluded);
+    else if (this.#doubted !== null) this.#onDoubted(raw);
     else {
       const step = this.#pipeline.next();
       if (step === undefined) this.#onEarly(raw);
@@ -303,13 +309,36 @@ export class Conversation {
   /** Handles more replies than commands: replies no longer match, and the latest one may not have matched either. */
   #onSurplus(raw: RawReply | null, wasConcluded: boolean): void {
     this.#afterwards = "hang-up";
-    if (wasConcluded || this.#result === null) return;
+    const isClosing = raw?.code === SERVICE_CLOSING;
+    this.#session.learned.endangersBdat ||= !isClosing;
+    if (wasConcluded || this.#result === null || this.#doubted !== null) return;
     const reply = raw && this.#present(raw);
     if (this.isEndWritten && reply !== null && isContradiction(reply, this.#result)) {
       this.#result = { successful: false, failure: unknownOutcome("protocol", reply) };
     } else if (!this.isEndWritten && this.#result.successful) {
       this.#result = { successful: false, failure: notSent(this.phase, this.#surplusCode(raw), reply) };
+    } else if (this.#result.successful && !isClosing && this.#isByBdat) this.#doubt(this.#result);
+  }
+
+  /** Lets QUIT find the last reply to the message: the 221 follows it (RFC 5321 4.1.1.10). */
+  #doubt(result: Result): void {
+    this.#doubted = result;
+    this.#result = null;
+    this.#afterwards = "quit";
+    this.#port.send("quit", "QUIT");
+  }
+
+  /** Handles a reply to QUIT, or one before it, which may be the one to the message. */
+  #onDoubted(raw: RawReply): void {
+    if (!isPositive(raw.code)) this.lost("protocol", this.phase, this.#present(raw));
+    else if (raw.code === CLOSING_CHANNEL && !this.#pipeline.isIdle) {
+      this.#afterwards = "hang-up";
+      this.#result = this.#doubted;
     }
+  }
+
+  get #isByBdat(): boolean {
+    return this.#task instanceof Transaction && this.#task.isByBdat;
   }
 
   /** A server may close with 421 at any time (RFC 5321 3.8). Any other surplus reply breaks the protocol. */

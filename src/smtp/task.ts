@@ -29,7 +29,10 @@ interface StepRule {
 /** RFC 5321 3.8: the server closes the connection after this reply, and sends none that is still due. */
 export const SERVICE_CLOSING = 421;
 
-const isPositive = (code: number): boolean => code >= 200 && code < 300;
+/** RFC 5321 4.1.1.10: the reply to QUIT. */
+export const CLOSING_CHANNEL = 221;
+
+export const isPositive = (code: number): boolean => code >= 200 && code < 300;
 
 /** The replies to each step: RFC 5321 4.3.2, RFC 3207 4, RFC 4954 4, RFC 3030 2. */
 const STEPS: Readonly<Record<Step, StepRule>> = {
@@ -89,8 +92,11 @@ export interface Session {
     acceptsBdat: boolean;
     /** Whether the server rejected the command BDAT. */
     rejectsBdat: boolean;
-    /** Whether the connection was lost after BDAT, with an unknown outcome. */
-    losesBdat: boolean;
+    /**
+     * Whether the outcome of a message by BDAT may be unknown or another than it seems: the connection was lost after BDAT,
+     * or replies did not match commands.
+     */
+    endangersBdat: boolean;
     /** Whether the server replied to RSET with 250. */
     acceptsReset: boolean;
   };
@@ -104,7 +110,7 @@ export function createSession(isTls: boolean): Session {
     listed: { clear: NO_EXTENSIONS, tls: NO_EXTENSIONS },
     isReset: false,
     rejected: 0,
-    learned: { acceptsBdat: false, rejectsBdat: false, losesBdat: false, acceptsReset: false },
+    learned: { acceptsBdat: false, rejectsBdat: false, endangersBdat: false, acceptsReset: false },
   };
 }
 

@@ -76,6 +76,11 @@ export class Transaction implements Task {
     this.#flight = this.#chooseFlight();
   }
 
+  /** Whether all replies may arrive together, and none of them shows to which command it is. */
+  get isByBdat(): boolean {
+    return this.#flight === "bdat";
+  }
+
   /** Whether the commands of the next message may be written with the end of this one. */
   get mayLead(): boolean {
     return this.#flight === "pipelined";
@@ -129,7 +134,7 @@ export class Transaction implements Task {
   onLost({ code, phase, reply, isEndWritten }: Loss): Failure {
     if (!isEndWritten) return this.#rejection ?? notSent(phase, code, reply);
     if (this.#isRuledOut && this.#rejection !== null) return this.#rejection;
-    this.#port.session.learned.losesBdat ||= this.#isBdat;
+    this.#port.session.learned.endangersBdat ||= this.isByBdat;
     return unknownOutcome(code, reply);
   }
 
@@ -142,7 +147,7 @@ export class Transaction implements Task {
     } else if (this.#flight === "lockstep" || reply.code === SERVICE_CLOSING) {
       // The fault is the connection's, not the message's, so treat it as closed.
       this.#fail(
-        this.onLost({ code: "closed", phase: "sender", reply: null, isEndWritten: this.#isBdat }),
+        this.onLost({ code: "closed", phase: "sender", reply: null, isEndWritten: this.isByBdat }),
         "hang-up",
       );
     }
@@ -176,7 +181,7 @@ export class Transaction implements Task {
     const { session } = this.#port;
     session.isReset = true;
     session.rejected = 0;
-    if (this.#isBdat) session.learned.acceptsBdat = true;
+    if (this.isByBdat) session.learned.acceptsBdat = true;
     this.#port.conclude({ successful: true, reply }, "reuse");
   }
 
@@ -201,7 +206,7 @@ export class Transaction implements Task {
   }
 
   #onClosing(phase: Failure["phase"], isEnd: boolean): void {
-    const loss = { code: "closed", phase, reply: null, isEndWritten: this.#isBdat && !isEnd } as const;
+    const loss = { code: "closed", phase, reply: null, isEndWritten: this.isByBdat && !isEnd } as const;
     this.#fail(this.onLost(loss), "hang-up");
   }
 
@@ -213,10 +218,6 @@ export class Transaction implements Task {
 
   #fail(failure: Failure, afterwards: Afterwards): void {
     this.#port.conclude({ successful: false, failure }, afterwards);
-  }
-
-  get #isBdat(): boolean {
-    return this.#flight === "bdat";
   }
 
   #chooseFlight(): Flight {

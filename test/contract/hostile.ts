@@ -86,7 +86,7 @@ export function testHostileServers(name: string, subject: HostileSubject): void 
       holds(mode, step, how, { ...expected, ...deviation?.expected }, deviation?.lingers));
   }
 
-  /** The client takes the second reply for the reply to the next command, and the last of the three accepts. */
+  /** The client takes the second reply for the reply to the next command. All replies until the 221 to QUIT accept. */
   function testTwiceInFlight(step: Step): void {
     test.concurrent(`replies twice at ${step}: the message was sent`, async () => {
       await using server = await startSmtpServer(optionsOf("bdat"));

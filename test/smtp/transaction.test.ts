@@ -88,6 +88,10 @@ interface Row {
 const UNKNOWN_LOSS = "data closed unknown";
 const OUT_OF_STEP = "data protocol unknown";
 
+/** Replies to a whole flight, and one more. */
+const ONCE = `${OK}\n${OK}\n${OK}`;
+const TWICE = `${ONCE}\n${OK}`;
+
 const BDAT_ROWS: readonly Row[] = [
   { what: "nothing", replies: [], isLost: true, result: UNKNOWN_LOSS },
   { what: "250 to MAIL and RCPT", replies: [OK, OK], isLost: true, result: UNKNOWN_LOSS },
@@ -136,9 +140,36 @@ const BDAT_ROWS: readonly Row[] = [
   },
   { what: "250 to all", replies: [`${OK}\n${OK}\n${OK}`], result: "successful", is: "ready" },
   {
-    what: "250 to all and a further 250",
-    replies: [`${OK}\n${OK}\n${OK}\n${OK}`],
+    what: "250 to all and a further 250, and 221 to QUIT",
+    replies: [TWICE, "221 Bye"],
     result: "successful",
+    is: "to be hung up",
+  },
+  {
+    what: "250 to all, further 250s, one of them later, and 221 to QUIT",
+    replies: [`${TWICE}\n${OK}`, OK, "221 Bye\n221 Bye"],
+    result: "successful",
+    is: "to be hung up",
+  },
+  { what: "250 to all and a further 250, then 550", replies: [TWICE, NO], result: OUT_OF_STEP },
+  {
+    what: "250 to all and a further 250, then 550 and 221",
+    replies: [TWICE, `${NO}\n221`],
+    result: OUT_OF_STEP,
+  },
+  { what: "250 to all and a further 250, then no SMTP", replies: [TWICE, "HTTP/1.1"], result: OUT_OF_STEP },
+  { what: "250 to all and a further 250", replies: [TWICE], isLost: true, result: UNKNOWN_LOSS },
+  { what: "250 to all and a further 250, then 421", replies: [TWICE, "421 Closing"], result: OUT_OF_STEP },
+  {
+    what: "250 to all, a further 250 and a 421",
+    replies: [`${TWICE}\n421 Closing`],
+    result: OUT_OF_STEP,
+    is: "to be hung up",
+  },
+  {
+    what: "250 to all and no SMTP",
+    replies: [`${ONCE}\nHTTP/1.1`],
+    result: OUT_OF_STEP,
     is: "to be hung up",
   },
   {
@@ -213,6 +244,30 @@ for (const [how, options, rows] of [
     }
   });
 }
+
+describe("after more replies than commands of a flight by BDAT, of which any may be the one to BDAT,", () => {
+  for (const [what, replies] of [
+    ["a whole one", TWICE],
+    ["half of one", `${ONCE}\n250-Half`],
+  ] as const) {
+    test(`${what}, QUIT is written, whose 221 follows all others`, () => {
+      const played = transact(ALL);
+      played.written.length = 0;
+      played.receive(replies);
+      expect([played.result, played.written]).toEqual([null, ["QUIT"]]);
+      played.receive("250 Ok");
+      expect(played.result).toBe(null);
+      expect(played.receive("221 Bye").result).toBe("successful");
+      expect(played.conversation.roundTrips).toBe(2 + 2);
+    });
+  }
+
+  test("a 221 before QUIT ends nothing", () => {
+    const played = transact(ALL).receive(`${TWICE}\n221 Bye`);
+    expect(played.result).toBe(null);
+    expect(played.receive(NO).result).toBe(OUT_OF_STEP);
+  });
+});
 
 describe("after a rejected recipient that the connection survives", () => {
   const SURVIVES = { ...OPTIONS, survivesRejection: true };

@@ -204,6 +204,45 @@ describe("a server that hangs up after a flight", () => {
   });
 });
 
+describe("a server that replies twice to a command of a flight", () => {
+  const later =
+    (line: string): mis.Misbehavior =>
+    (peer) =>
+      peer.after(30, () => peer.write(`${line}\r\n`));
+
+  for (const [what, body, expected] of [
+    ["and accepts the message later", mis.delay(30), "sent"],
+    ["and rejects the message later", later("554 5.7.1 No"), "unknown protocol"],
+  ] as const) {
+    test(`${what} leaves the outcome "${expected}", and gets DATA for an hour`, async () => {
+      const script = { mail: mis.twice(), rcpt: mis.twice(), body };
+      await using subject = await createFlightSubject({ script });
+      const { server, clock, send } = subject;
+      expect(shortOf(await send())).toBe(expected);
+      for (const step of ["mail", "rcpt", "body"] as const) server.script(step, undefined);
+      const before = server.messages.length;
+      await send();
+      clock.advance(HOUR_MS - 1);
+      await send();
+      clock.advance(1);
+      await send();
+      expect(server.messages.slice(before).map(({ via }) => via)).toEqual(["DATA", "DATA", "BDAT"]);
+    });
+  }
+
+  test("of which the last comes after the outcome gets DATA on another connection for an hour", async () => {
+    await using subject = await createFlightSubject({ script: { mail: mis.twice(), body: mis.delay(30) } });
+    const { server, send } = subject;
+    expect(shortOf(await send())).toBe("sent");
+    server.script("mail", undefined);
+    server.script("body", undefined);
+    await server.closed();
+    expect(shortOf(await send())).toBe("sent");
+    expect(server.messages.map(({ via }) => via)).toEqual(["BDAT", "DATA"]);
+    expect(server.connections).toHaveLength(2);
+  });
+});
+
 describe("a server that lists CHUNKING and does not support BDAT", () => {
   for (const code of [500, 502, 503]) {
     for (const bdat of ["discard", "execute"] as const) {

@@ -22,7 +22,7 @@ import type { SmtpConnection } from "./connection.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 import { type Dialed, dial } from "./dial.ts";
 import type { Pool } from "./pool.ts";
-import type { PoolSlot, ServerMemory } from "./pool-slot.ts";
+import { avoidBdat, type PoolSlot, type ServerMemory } from "./pool-slot.ts";
 
 interface DeliveryRunDeps {
   readonly pool: Pool;
@@ -38,8 +38,6 @@ interface DeliveryRunDeps {
 
 /** Maximum age of the latest reply for BDAT in one flight, because the connection has to be open still. */
 const RECENT_MS = 10_000;
-/** Period for which a server gets DATA after it rejected BDAT, or was lost after it. */
-const NO_BDAT_MS = 3_600_000;
 /** Period for which no message is prepared for a server that dropped prepared commands. */
 const NO_PREPARING_MS = 3_600_000;
 /** Replies to part of a command line, or to a command without the ones before it. */
@@ -241,8 +239,7 @@ export class DeliveryRun {
 
   /** Learns whether the server supports BDAT. @returns whether to send the message by DATA: the server accepted nothing. */
   #mustAvoidBdat(result: Result, { learned }: SmtpConnection): boolean {
-    if (learned.rejectsBdat || learned.losesBdat)
-      this.#memory.noBdatUntilMs = this.#deps.nowMs() + NO_BDAT_MS;
+    if (learned.rejectsBdat || learned.endangersBdat) avoidBdat(this.#memory, this.#deps.nowMs());
     return learned.rejectsBdat && !result.successful && result.failure.outcome === "not-sent";
   }
 

@@ -1,6 +1,6 @@
 import { setImmediate, setTimeout } from "node:timers/promises";
 import type { NextMessage, SmtpConnection } from "./connection.ts";
-import type { AcquireOptions, PoolSlot, ServerMemory } from "./pool-slot.ts";
+import { type AcquireOptions, avoidBdat, type PoolSlot, type ServerMemory } from "./pool-slot.ts";
 import { WaitingLine } from "./waiting-line.ts";
 
 export interface PoolLimits {
@@ -324,7 +324,7 @@ export class PoolGroup {
       this.#reportEmpty();
     };
     const onEnd = (): void => {
-      this.#learnIdle(memory, parkedAtMs);
+      this.#learnEnd(connection, memory, parkedAtMs);
       remove();
       this.#deps.onChange();
     };
@@ -343,16 +343,17 @@ export class PoolGroup {
       const isLong = this.#deps.clock.nowMs() - entry.parkedAtMs >= LONG_IDLE_MS;
       await untilRead(isLong ? setTimeout : setImmediate);
       if (entry.connection.isUsable) return entry.connection;
-      this.#learnIdle(memory, entry.parkedAtMs);
+      this.#learnEnd(entry.connection, memory, entry.parkedAtMs);
       void this.#retire(entry.connection);
     }
     return null;
   }
 
-  /** The server closed an idle connection, so close the next ones earlier. */
-  #learnIdle(memory: ServerMemory, parkedAtMs: number): void {
-    const allowedMs = this.#deps.clock.nowMs() - parkedAtMs;
-    memory.idleMs = Math.min(memory.idleMs, Math.max(MIN_IDLE_MS, IDLE_SHARE * allowedMs));
+  /** The server ended an idle connection, so close the next ones earlier. A reply may belong to an earlier message. */
+  #learnEnd({ learned }: SmtpConnection, memory: ServerMemory, parkedAtMs: number): void {
+    const nowMs = this.#deps.clock.nowMs();
+    memory.idleMs = Math.min(memory.idleMs, Math.max(MIN_IDLE_MS, IDLE_SHARE * (nowMs - parkedAtMs)));
+    if (learned.endangersBdat) avoidBdat(memory, nowMs);
   }
 
   #closeIdle(entry: IdleEntry | undefined): Promise<void> | null {

@@ -18,6 +18,16 @@ export interface ServerMemory {
   usedAtMs: number;
 }
 
+/**
+ * Period for which a server gets DATA after it rejected BDAT, was lost after it, or sent replies that match no command: with
+ * DATA, the 354 shows when they are shifted.
+ */
+const NO_BDAT_MS = 3_600_000;
+
+export function avoidBdat(memory: ServerMemory, nowMs: number): void {
+  memory.noBdatUntilMs = nowMs + NO_BDAT_MS;
+}
+
 /** The right to one connection of a key, held while a message is being sent. */
 export interface PoolSlot {
   /** An idle connection to use. `null`: open one. */

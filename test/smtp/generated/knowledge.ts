@@ -71,6 +71,11 @@ export class Knowledge {
   /** Whether EHLO or HELO was accepted, under TLS if there is TLS. */
   isIntroduced = false;
   isLoggedIn = false;
+  /**
+   * The state of a doubt: after the flight of a message by BDAT, more replies than commands arrived together, and all of
+   * them accept. Any of them may be the one to BDAT, or one that follows, until the 221 to QUIT. `null`: no doubt.
+   */
+  doubt: "open" | "accepted" | "not accepted" | null = null;
   /** Reason why nothing may be written any more. `null` if something may. */
   silence: "out of step" | "421" | "lost" | null = null;
 
@@ -116,16 +121,46 @@ export class Knowledge {
     const from = this.arrivals.length;
     for (const reply of this.#reader.push(chunk)) {
       const entry = this.isHandshaking ? null : this.due;
-      if (entry === null) this.silence = "out of step";
+      if (this.doubt === "open") this.#onDoubted(reply);
+      else if (entry === null) this.#onSurplus(reply);
       else this.#onReply(entry, reply);
       this.#arrive(entry, reply);
     }
     const isEarly = this.#reader.hasRest && this.due === null;
-    if (this.#reader.isBroken || isEarly) {
-      this.silence = "out of step";
+    if (this.#reader.isBroken || (isEarly && this.doubt !== "open")) {
+      this.#onSurplus(null);
       this.#arrive(this.due, null);
     }
     return this.arrivals.slice(from);
+  }
+
+  /** @param reply `null`: the start of one, or bytes that are none. */
+  #onSurplus(reply: ModelReply | null): void {
+    const mayDoubt = this.doubt !== null || this.#isUndisputed;
+    this.silence = "out of step";
+    if (!mayDoubt) return;
+    if (this.#reader.isBroken) this.doubt = this.doubt === "accepted" ? "accepted" : "not accepted";
+    else if (this.doubt === null && (reply === null || isPositive(reply))) {
+      this.doubt = "open";
+      this.silence = null;
+    }
+  }
+
+  /** Whether BDAT of this task was accepted by the latest chunk, in which no surplus reply but 421 followed so far. */
+  get #isUndisputed(): boolean {
+    const entry = this.of("bdat");
+    const latest = this.arrivals.filter(({ chunk }) => chunk === this.#chunks);
+    const index = latest.findIndex((arrival) => arrival.entry === entry);
+    if (entry === null || index < 0 || this.isRejected || !isPositive(entry.reply)) return false;
+    return latest.slice(index + 1).every(({ reply }) => reply?.code === 421);
+  }
+
+  #onDoubted(reply: ModelReply): void {
+    const { due } = this;
+    if (isPositive(reply) && (due === null || reply.code !== 221)) return;
+    this.doubt = isPositive(reply) ? "accepted" : "not accepted";
+    this.silence = "out of step";
+    if (due !== null) due.reply = reply;
   }
 
   secure(): void {

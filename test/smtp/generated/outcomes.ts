@@ -16,7 +16,7 @@ const CLOSING = 421;
 
 /**
  * Returns the expected outcome of a message, by the replies alone. `null`: none so far. The first decisive reply counts,
- * and replies of the same moment can only make it unknown.
+ * and replies of the same moment, or those of a doubt, can only make it unknown.
  */
 export function outcomeOf(known: Knowledge, isLost: boolean): Outcome | null {
   const standing: Standing = { isReset: wasReset(known), isRejected: false, isRuledOut: false };
@@ -28,6 +28,10 @@ export function outcomeOf(known: Knowledge, isLost: boolean): Outcome | null {
       outcome = decide(arrival, standing, known);
       decidedIn = arrival.chunk;
     } else if (arrival.chunk === decidedIn && contradicts(arrival, outcome, known)) outcome = "unknown";
+  }
+  if (outcome === "successful" && known.doubt !== null) {
+    if (known.doubt === "open") return isLost ? "unknown" : null;
+    return known.doubt === "accepted" ? "successful" : "unknown";
   }
   if (outcome !== null) return outcome;
   const isEndWritten = endOf(known) !== null;

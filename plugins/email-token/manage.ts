@@ -3,7 +3,7 @@ import { SealpostError } from "sealpost";
 import { type Env, isConstraintError, missingParameter, nameKey, type Statement } from "sealpost/plugin";
 import type { TokenChanges } from "./changes.ts";
 import type { TokenContext } from "./config.ts";
-import { conflict, type Enroll } from "./enroll.ts";
+import { conflict, type Enroll, userUnknown } from "./enroll.ts";
 import type { ForeignAddresses, OwnerNotice } from "./foreign.ts";
 import { auditedFields, type ChooseOwnPin, type OwnPin } from "./own-pin.ts";
 import type { Owners, Pins } from "./owners.ts";
@@ -26,11 +26,11 @@ export interface Tokens {
   init(c: Context<Env>, params: InitParams): Promise<Enrolled>;
   /** Returns one page, and the number of all matches. */
   page(c: Context<Env>, params: ListParams): Promise<{ rows: readonly TokenRow[]; total: number }>;
-  /** Clears the fail counters of one token, or of all tokens of a user. Returns their number. @throws {SealpostError} `resource_not_found`. */
+  /** Clears the fail counters of one token, or of all tokens of a user. Returns their number. @throws an error of {@link findNamed}. */
   reset(c: Context<Env>, named: NamedParams): Promise<number>;
   /** Changes the description of a token. Returns 1. @throws {SealpostError} `resource_not_found`. */
   describe(c: Context<Env>, params: DescribeParams): Promise<number>;
-  /** Changes the PIN of a person, for all tokens. Returns their number. @throws {SealpostError} `resource_not_found`. */
+  /** Changes the PIN of a person, for all tokens. Returns their number. @throws an error of {@link findNamed}. */
   setPin(c: Context<Env>, params: PinParams): Promise<number>;
   /** Deletes a token and its codes. Returns 1. @throws {SealpostError} `resource_not_found`. */
   remove(c: Context<Env>, serial: string): Promise<number>;
@@ -86,7 +86,7 @@ export function createTokens(deps: TokensDeps): Tokens {
     },
 
     async reset(c, named) {
-      const rows = await namedRows({ tokens, owners }, c, named);
+      const rows = await findNamed(deps, c, named);
       const serials = rows.map(({ serial }) => serial);
       const row = audit.row(c, { success: true, identifier: serials.join(",") }, "ifChanged");
       const [reset] = await store.commit([changes.reset(serials), row]);
@@ -94,7 +94,7 @@ export function createTokens(deps: TokensDeps): Tokens {
     },
 
     async describe(c, { serial, description = "" }) {
-      await namedRows({ tokens, owners }, c, { user: "", realm: "", serial });
+      await findNamed(deps, c, { user: "", realm: "", serial });
       const row = audit.row(c, { success: true, identifier: serial, fields: "description" }, "ifChanged");
       const [changed] = await store.commit([changes.describe(serial, description), row]);
       if (changed.rowsAffected === 0) throw notFound();
@@ -103,12 +103,11 @@ export function createTokens(deps: TokensDeps): Tokens {
 
     async setPin(c, { otppin, ...named }) {
       if (otppin === undefined) throw missingParameter("otppin");
-      const rows = await namedRows({ tokens, owners }, c, named);
+      const rows = await findNamed(deps, c, named);
       const pinHash = otppin === "" ? "" : await pins.hash(otppin);
       const identifier = rows.map(({ serial }) => serial).join(",");
       const row = audit.row(c, { success: true, identifier, fields: "pin" }, "ifChanged");
       const [changed] = await store.commit([changes.setPin(rows, pinHash), row]);
-      if (changed.rowsAffected === 0) throw notFound();
       return changed.rowsAffected;
     },
 
@@ -123,21 +122,25 @@ export function createTokens(deps: TokensDeps): Tokens {
   };
 }
 
-/** Finds one token, or all tokens of a user. @throws {SealpostError} `missing_parameter` or `resource_not_found`. */
-async function namedRows(
+/**
+ * Finds one token, or all tokens of a user, which may be none.
+ * @throws {SealpostError} `missing_parameter`, `resource_not_found` for an unknown serial or one that the user does not have,
+ * `user_refused` for an unknown user.
+ */
+export async function findNamed(
   { tokens, owners }: Pick<TokensDeps, "tokens" | "owners">,
   c: Context<Env>,
   named: NamedParams,
 ): Promise<readonly TokenRow[]> {
-  if (named.serial === "" && named.user === "") throw missingParameter("serial");
-  c.set("auditTarget", { identifier: named.serial || named.user, recipient: "" });
-  const rows =
-    named.user === ""
-      ? await tokens.search({ serial: named.serial })
-      : (await owners.tokensOf(named)).map(({ token }) => token);
+  const { user, serial } = named;
+  if (serial === "" && user === "") throw missingParameter("serial");
+  c.set("auditTarget", { identifier: serial || user, recipient: "" });
+  const found = user === "" ? null : await owners.search(named);
+  if (found?.owner === null) throw userUnknown();
+  const rows: readonly TokenRow[] = found?.rows ?? (await tokens.search({ serial }));
   const [first] = rows;
-  if (!first) throw notFound();
-  setTarget(c, first);
+  if (first) setTarget(c, first);
+  else if (serial !== "") throw notFound();
   return rows;
 }
 

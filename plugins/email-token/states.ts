@@ -1,16 +1,14 @@
 import type { Context } from "hono";
 import { type Env, missingParameter } from "sealpost/plugin";
 import { assertRoom, conflict, userUnknown } from "./enroll.ts";
-import { commitWithPin, notFound, setTarget, type TokensDeps } from "./manage.ts";
+import { commitWithPin, findNamed, notFound, setTarget, type TokensDeps } from "./manage.ts";
 import { auditedFields } from "./own-pin.ts";
 import type { AssignParams, NamedParams } from "./schema.ts";
-import type { TokenRow } from "./store.ts";
 
 /**
  * Changes the state or the owner of tokens. The same commit voids the open codes of the tokens that change. Each returns
  * the number of tokens that changed, of one token or of all tokens of a user.
- * @throws {SealpostError} `missing_parameter`, `resource_not_found` for an unknown serial, `user_refused` for an unknown
- * user.
+ * @throws an error of `findNamed`.
  */
 interface TokenStates {
   /** A revoked token stays as it is. */
@@ -27,25 +25,11 @@ interface TokenStates {
 export function createTokenStates(deps: TokensDeps): TokenStates {
   const { store, audit, tokens, changes, owners, foreign, chooseOwnPin } = deps;
 
-  /** Finds one token, or all tokens of a user. */
-  async function find(c: Context<Env>, named: NamedParams): Promise<readonly string[]> {
-    const { user, serial } = named;
-    if (serial === "" && user === "") throw missingParameter("serial");
-    c.set("auditTarget", { identifier: serial || user, recipient: "" });
-    const found = user === "" ? null : await owners.search(named);
-    if (found?.owner === null) throw userUnknown();
-    const rows: readonly TokenRow[] = found?.rows ?? (await tokens.search({ serial }));
-    const [first] = rows;
-    if (first) setTarget(c, first);
-    else if (serial !== "") throw notFound();
-    return rows.map((row) => row.serial);
-  }
-
   /** Creates a change of the named tokens. */
   const changeBy =
     (change: (serials: readonly string[]) => ReturnType<typeof changes.revoke>, fields: string) =>
     async (c: Context<Env>, named: NamedParams): Promise<number> => {
-      const serials = await find(c, named);
+      const serials = (await findNamed(deps, c, named)).map(({ serial }) => serial);
       const row = audit.row(c, { success: true, identifier: serials.join(","), fields }, "ifChanged");
       const [changed] = await store.commit([change(serials), row, changes.voidCodes(serials)]);
       return changed.rowsAffected;

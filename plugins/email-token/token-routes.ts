@@ -158,7 +158,7 @@ function changeRoutes(tokens: Tokens) {
         summary: "Change one token's PIN",
         operationId: "changeOnePin",
       },
-      (c, { body, path }) => tokens.setPin(c, { ...body, user: "", ...path }),
+      (c, { body, path }) => tokens.setPin(c, { ...body, ...path }),
     ),
   ];
 }

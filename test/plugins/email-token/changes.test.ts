@@ -86,4 +86,30 @@ describe("tokens are changed by", () => {
       "otppin",
     );
   });
+
+  test("POST /token/setpin/<serial> with another user: 404, and the PIN stays", async () => {
+    await using it = await started();
+    const serial = await it.enroll({ pin: PIN });
+    await it.post("/user/", { username: "bea", email: "bea@example.org" });
+    await it.enroll({ user: "bea", pin: "of bea" });
+    for (const path of [`setpin/${serial}`, `enable/${serial}`]) {
+      const response = await it.post(`/token/${path}`, { user: "bea", otppin: "1" });
+      expect([response.status, response.error?.code]).toEqual([404, 601]);
+    }
+    expect(await opens(it, { user: "ann", pass: PIN })).toBe(true);
+    expect((await it.post(`/token/setpin/${serial}`, { user: "ann", otppin: "1" })).value).toBe(1);
+    expect(await opens(it, { user: "ann", pass: "1" })).toBe(true);
+  });
+
+  test.each(["setpin", "reset"])(
+    "POST /token/%s, which rejects an unknown user, and returns 0 for one without tokens",
+    async (name) => {
+      await using it = await started();
+      const change = (user: string) => it.post(`/token/${name}`, { user, otppin: "1" });
+      const unknown = await change("carl");
+      expect([unknown.status, unknown.error?.code]).toEqual([400, 904]);
+      const none = await change("ann");
+      expect([none.status, none.value]).toEqual([200, 0]);
+    },
+  );
 });

@@ -13,7 +13,7 @@ interface ContentChanges {
   /** The last statement affects no row if the token does not exist. */
   remove(serial: string): readonly [challenge: WriteStatement, token: WriteStatement];
   reset(serials: readonly string[]): WriteStatement;
-  describe(serial: string, description: string): WriteStatement;
+  describe(serials: readonly string[], description: string): WriteStatement;
   /** Sets the PIN of these tokens, and of all others of their owner. */
   setPin(rows: readonly TokenRow[], pinHash: string): WriteStatement;
 }
@@ -86,11 +86,11 @@ function createContentChanges(write: PluginStore["write"]): ContentChanges {
     },
 
     reset(serials) {
-      return write.update(token).set({ failCount: 0 }).where(isOneOf(token.serial, serials));
+      return write.update(token).set({ failCount: 0 }).where(among(serials));
     },
 
-    describe(serial, description) {
-      return write.update(token).set({ description }).where(eq(token.serial, serial));
+    describe(serials, description) {
+      return write.update(token).set({ description }).where(among(serials));
     },
 
     setPin(rows, pinHash) {

@@ -66,10 +66,7 @@ export function createForeignAddresses({
   return {
     async assertAllowed(c, given) {
       if (foreignTo(given) === null || (await guard.isAllowed(c, RIGHT))) return;
-      throw new SealpostError(
-        "action_denied",
-        `Admin actions are defined, but the action ${RIGHT} is not allowed!`,
-      );
+      throw denied(RIGHT);
     },
 
     async noticeOf(c, given) {
@@ -101,4 +98,12 @@ export function createForeignAddresses({
       };
     },
   };
+}
+
+/** Returns the error for an admin without a right that some parameters need. */
+export function denied(right: string): SealpostError {
+  return new SealpostError(
+    "action_denied",
+    `Admin actions are defined, but the action ${right} is not allowed!`,
+  );
 }

@@ -4,10 +4,10 @@ import { type Env, isConstraintError, missingParameter, nameKey, type Statement 
 import type { TokenChanges } from "./changes.ts";
 import type { TokenContext } from "./config.ts";
 import { conflict, type Enroll, userUnknown } from "./enroll.ts";
-import type { ForeignAddresses, OwnerNotice } from "./foreign.ts";
-import { auditedFields, type ChooseOwnPin, type OwnPin } from "./own-pin.ts";
+import { denied, type ForeignAddresses, type OwnerNotice } from "./foreign.ts";
+import { auditedFields, type ChooseOwnPin, type OwnPin, SETPIN_RIGHT } from "./own-pin.ts";
 import type { Owners, Pins } from "./owners.ts";
-import type { DescribeParams, InitParams, ListParams, NamedParams, PinParams } from "./schema.ts";
+import type { InitParams, ListParams, NamedParams, PinParams, SetParams } from "./schema.ts";
 import type { TokenRow, TokenStore } from "./store.ts";
 import { type Trigger, type TriggerResult, triggerRow } from "./trigger.ts";
 
@@ -28,15 +28,18 @@ export interface Tokens {
   page(c: Context<Env>, params: ListParams): Promise<{ rows: readonly TokenRow[]; total: number }>;
   /** Clears the fail counters of one token, or of all tokens of a user. Returns their number. @throws an error of {@link findNamed}. */
   reset(c: Context<Env>, named: NamedParams): Promise<number>;
-  /** Changes the description of a token. Returns 1. @throws {SealpostError} `resource_not_found`. */
-  describe(c: Context<Env>, params: DescribeParams): Promise<number>;
+  /**
+   * Changes the description of tokens, the PIN of their owner, or both. Returns the number of tokens that changed.
+   * @throws {SealpostError} `missing_parameter`, `action_denied`, or an error of {@link findNamed}.
+   */
+  set(c: Context<Env>, params: SetParams): Promise<number>;
   /** Changes the PIN of a person, for all tokens. Returns their number. @throws an error of {@link findNamed}. */
   setPin(c: Context<Env>, params: PinParams): Promise<number>;
   /** Deletes a token and its codes. Returns 1. @throws {SealpostError} `resource_not_found`. */
   remove(c: Context<Env>, serial: string): Promise<number>;
 }
 
-export interface TokensDeps extends Pick<TokenContext, "store" | "audit" | "random"> {
+export interface TokensDeps extends Pick<TokenContext, "store" | "audit" | "random" | "guard"> {
   readonly tokens: TokenStore;
   readonly changes: TokenChanges;
   readonly owners: Owners;
@@ -48,7 +51,7 @@ export interface TokensDeps extends Pick<TokenContext, "store" | "audit" | "rand
 }
 
 export function createTokens(deps: TokensDeps): Tokens {
-  const { store, audit, random, tokens, changes, owners, enroll, foreign, trigger, pins } = deps;
+  const { store, audit, random, guard, tokens, changes, owners, enroll, foreign, trigger } = deps;
   return {
     async init(c, params) {
       const { row, own, owner, replaced, reroute } = await enroll(c, params);
@@ -93,22 +96,15 @@ export function createTokens(deps: TokensDeps): Tokens {
       return reset.rowsAffected;
     },
 
-    async describe(c, { serial, description = "" }) {
-      await findNamed(deps, c, { user: "", realm: "", serial });
-      const row = audit.row(c, { success: true, identifier: serial, fields: "description" }, "ifChanged");
-      const [changed] = await store.commit([changes.describe(serial, description), row]);
-      if (changed.rowsAffected === 0) throw notFound();
-      return changed.rowsAffected;
+    async set(c, { pin, description, ...named }) {
+      if (pin === undefined && description === undefined) throw missingParameter("description");
+      if (pin !== undefined && !(await guard.isAllowed(c, SETPIN_RIGHT))) throw denied(SETPIN_RIGHT);
+      return setFields(deps, c, named, { pin, description });
     },
 
     async setPin(c, { otppin, ...named }) {
       if (otppin === undefined) throw missingParameter("otppin");
-      const rows = await findNamed(deps, c, named);
-      const pinHash = otppin === "" ? "" : await pins.hash(otppin);
-      const identifier = rows.map(({ serial }) => serial).join(",");
-      const row = audit.row(c, { success: true, identifier, fields: "pin" }, "ifChanged");
-      const [changed] = await store.commit([changes.setPin(rows, pinHash), row]);
-      return changed.rowsAffected;
+      return setFields(deps, c, named, { pin: otppin });
     },
 
     async remove(c, serial) {
@@ -120,6 +116,29 @@ export function createTokens(deps: TokensDeps): Tokens {
       return removed.rowsAffected;
     },
   };
+}
+
+/**
+ * Sets the description of the named tokens, and the PIN of all tokens of their owners. What is `undefined` stays.
+ * @returns the number of tokens that changed.
+ */
+async function setFields(
+  deps: TokensDeps,
+  c: Context<Env>,
+  named: NamedParams,
+  { description, pin }: Pick<SetParams, "description" | "pin">,
+): Promise<number> {
+  const { store, audit, changes, pins } = deps;
+  const rows = await findNamed(deps, c, named);
+  const serials = rows.map(({ serial }) => serial);
+  const set = {
+    ...(description !== undefined && { description: changes.describe(serials, description) }),
+    // Last, because it changes the named tokens and more.
+    ...(pin !== undefined && { pin: changes.setPin(rows, pin === "" ? "" : await pins.hash(pin)) }),
+  };
+  const entry = { success: true, identifier: serials.join(","), fields: Object.keys(set).join(",") };
+  const results = await store.commit([...Object.values(set), audit.row(c, entry, "ifChanged")]);
+  return results.at(-2)?.rowsAffected ?? 0;
 }
 
 /**

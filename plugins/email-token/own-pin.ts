@@ -7,7 +7,8 @@ import type { TokenRow } from "./store.ts";
 const WINDOW_SECONDS = 600;
 /** Wrong PINs per user and window, by any admin. */
 const MAX_WRONG_PINS = 10;
-const SETPIN_RIGHT = "setpin";
+/** The right to change the PIN of a user. */
+export const SETPIN_RIGHT = "setpin";
 
 /** The PIN of a token that a user gets. */
 export interface OwnPin {

@@ -125,12 +125,21 @@ export const assignParams = v.object({
 });
 export type AssignParams = v.InferOutput<typeof assignParams>;
 
-/** Parameters that change the description of one token. */
+/** Parameters of POST /token/description. */
 export const describeParams = v.object({
-  serial: v.optional(serial, ""),
-  description: v.optional(text()),
+  ...namedParams.entries,
+  description: v.optional(described(text(), "Required; an empty text removes it")),
 });
-export type DescribeParams = v.InferOutput<typeof describeParams>;
+
+/** Parameters of POST /token/set. What is absent stays. */
+export const setParams = v.object({
+  ...namedParams.entries,
+  description: v.optional(described(text(), "Required without a pin; an empty text removes it")),
+  pin: v.optional(
+    described(text(MAX_PASS_CHARACTERS), "As otppin at POST /token/setpin; needs the right setpin as well"),
+  ),
+});
+export type SetParams = v.InferOutput<typeof setParams>;
 
 /** Parameters of POST /token/setpin. */
 export const pinParams = v.object({

@@ -10,6 +10,7 @@ import {
   namedParams,
   pinParams,
   serialParams,
+  setParams,
   toFailures,
   tokenPage,
   toTokenView,
@@ -108,9 +109,21 @@ function respondToInit({ serial, verification }: Awaited<ReturnType<Tokens["init
 /** Creates the routes that change tokens. A serial in the path is the same as in the body. */
 function changeRoutes(tokens: Tokens) {
   const shared = { method: "POST", errors: [404] } as const;
-  const describing = { ...shared, parameters: { body: describeParams } } as const;
-  const set = { ...describing, right: "set", response: v.number(), description: "The value is 1." } as const;
-  const describe = { ...describing, right: "setdescription", response: v.boolean() } as const;
+  const set = {
+    ...shared,
+    right: "set",
+    parameters: { body: setParams },
+    response: v.number(),
+    description:
+      "The description of one token, or of all tokens of a user, and with `pin` the PIN of the user. The value is the number of tokens that changed.",
+  } as const;
+  const describe = {
+    ...shared,
+    right: "setdescription",
+    parameters: { body: describeParams },
+    response: v.boolean(),
+    description: "Of one token, or of all tokens of a user. The value is `false` if there are none.",
+  } as const;
   const setPin = {
     ...shared,
     right: "setpin",
@@ -121,22 +134,22 @@ function changeRoutes(tokens: Tokens) {
   const path = serialParams;
   return [
     route(
-      { ...set, path: "/token/set", summary: "Set a description", operationId: "setToken" },
-      (c, { body }) => tokens.describe(c, body),
+      { ...set, path: "/token/set", summary: "Set description or PIN", operationId: "setToken" },
+      (c, { body }) => tokens.set(c, body),
     ),
     route(
       {
         ...set,
         path: "/token/set/:serial",
-        parameters: { path, body: describeParams },
-        summary: "Set one token's description",
+        parameters: { path, body: setParams },
+        summary: "Set one token's description or PIN",
         operationId: "setOneToken",
       },
-      (c, { body, path }) => tokens.describe(c, { ...body, ...path }),
+      (c, { body, path }) => tokens.set(c, { ...body, ...path }),
     ),
     route(
       { ...describe, path: "/token/description", summary: "Describe a token" },
-      async (c, { body }) => (await tokens.describe(c, body)) > 0,
+      async (c, { body }) => (await tokens.set(c, body)) > 0,
     ),
     route(
       {
@@ -145,7 +158,7 @@ function changeRoutes(tokens: Tokens) {
         parameters: { path, body: describeParams },
         summary: "Describe one token",
       },
-      async (c, { body, path }) => (await tokens.describe(c, { ...body, ...path })) > 0,
+      async (c, { body, path }) => (await tokens.set(c, { ...body, ...path })) > 0,
     ),
     route({ ...setPin, path: "/token/setpin", summary: "Change a PIN" }, (c, { body }) =>
       tokens.setPin(c, body),

@@ -112,4 +112,58 @@ describe("tokens are changed by", () => {
       expect([none.status, none.value]).toEqual([200, 0]);
     },
   );
+
+  test.each(["set", "description"])(
+    "POST /token/%s, which clears nothing that was not sent",
+    async (name) => {
+      await using it = await started();
+      const serial = await it.enroll({ pin: PIN, description: "Ann's phone" });
+      for (const json of [{ max_failcount: 5 }, { description: null }, { user: "ann" }]) {
+        const { error, status } = await it.post(`/token/${name}`, { serial, ...json });
+        expect([status, error?.message]).toEqual([400, "ERR905: Missing parameter: description"]);
+      }
+      expect(await listed(it, serial)).toMatchObject({ description: "Ann's phone" });
+      expect((await it.post(`/token/${name}`, { serial, description: "" })).status).toBe(200);
+      expect(await listed(it, serial)).toMatchObject({ description: "", has_pin: true });
+    },
+  );
+
+  test("POST /token/set and /token/description by user: all tokens of that user", async () => {
+    await using it = await started();
+    const serials = [await it.enroll(), await it.enroll()];
+    await it.post("/user/", { username: "bea", email: "bea@example.org" });
+    const other = await it.enroll({ user: "bea" });
+    expect((await it.post("/token/set", { user: "ann", description: "one" })).value).toBe(2);
+    for (const serial of serials) expect(await listed(it, serial)).toMatchObject({ description: "one" });
+    expect((await it.post("/token/description", { user: "ann@default", description: "two" })).value).toBe(
+      true,
+    );
+    for (const serial of serials) expect(await listed(it, serial)).toMatchObject({ description: "two" });
+    expect(await listed(it, other)).toMatchObject({ description: "" });
+    const foreign = await it.post("/token/set", { user: "ann", serial: other, description: "x" });
+    expect([foreign.status, foreign.error?.code]).toEqual([404, 601]);
+    expect((await it.post("/token/set", { user: "carl", description: "x" })).error?.code).toBe(904);
+  });
+
+  test("POST /token/set with a pin: the PIN of the user, with the right setpin as well", async () => {
+    await using it = await started();
+    const serial = await it.enroll({ pin: PIN, description: "Ann's phone" });
+    await it.enroll();
+    expect((await it.post("/token/set", { serial, pin: "new" })).value).toBe(2);
+    expect(await opens(it, { user: "ann", pass: PIN })).toBe(false);
+    expect(await opens(it, { user: "ann", pass: "new" })).toBe(true);
+    expect(await listed(it, serial)).toMatchObject({ description: "Ann's phone" });
+    expect((await it.post(`/token/set/${serial}`, { pin: "other", description: "both" })).value).toBe(2);
+    expect(await listed(it, serial)).toMatchObject({ description: "both" });
+    const [row] = await it.audited({ action: "POST /token/set/<serial>" });
+    expect(row).toMatchObject({ success: true, fields: "description,pin" });
+    const allow = (action: string) =>
+      it.post("/policy/p", { scope: "admin", action: `policywrite, ${action}` });
+    await allow("set");
+    expect((await it.post("/token/set", { serial, pin: "third" })).error?.code).toBe(303);
+    expect((await it.post("/token/set", { serial, description: "set" })).status).toBe(200);
+    await allow("set, setpin");
+    expect((await it.post("/token/set", { serial, pin: "third" })).status).toBe(200);
+    expect(await opens(it, { user: "ann", pass: "third" })).toBe(true);
+  });
 });

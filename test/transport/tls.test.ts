@@ -1,13 +1,22 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { Secret } from "../../src/domain/secret.ts";
 import type { Security } from "../../src/domain/smtp-server.ts";
 import * as mis from "../../src/testing/smtp/index.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
+import { createConnect } from "../../src/transport/connect.ts";
+import { showRejectedChains } from "../../src/transport/smtp/index.ts";
 import { makeTlsMaterial, openssl, type TlsMaterial } from "../fixtures/smtp/tls.ts";
-import { makeTransport, sendTo, serverAt } from "./support.ts";
+import { BYTES, makeTransport, NOW, never, sendTo, serverAt } from "./support.ts";
 
 if (openssl === null) console.warn("openssl is missing: TLS is not tried");
 
 const KINDS = ["starttls", "implicit"] as const satisfies readonly Security[];
+
+const OPTIONS = {
+  connect: createConnect({ egress: "private", ports: [] }),
+  ehloName: "client.test",
+  now: () => NOW,
+};
 
 const REFUSED = [
   ["untrusted", "cert_untrusted"],
@@ -48,6 +57,35 @@ describe.skipIf(openssl === null)("TLS", () => {
         expect(receipt).toMatchObject({ successful: false, failure, roundTrips });
         const said = server.connections.flatMap(({ commands }) => commands);
         expect(said.filter((line) => !/^(EHLO|STARTTLS)/.test(line))).toEqual([]);
+      });
+    }
+
+    for (const [kind, subject, issuer] of [
+      ["untrusted", "CN=localhost", "CN=localhost"],
+      ["otherName", "CN=other.example", "CN=ca"],
+      ["expired", "CN=expired", "CN=ca"],
+    ] as const) {
+      test(`${security}: a test shows a rejected certificate of kind ${kind}, read without a login`, async () => {
+        const users = { user: "a password" };
+        await using server = await startSmtpServer({ security, tls: material[kind], users });
+        const options = { ...OPTIONS, extraCa: [material.ca] };
+        await using transport = showRejectedChains(makeTransport(options), options);
+        const login = { username: "user", password: new Secret("a password") };
+        const target = serverAt(server.port, { security, host: "localhost", ...login });
+        const envelope = { from: "a@example.org", recipient: "b@example.net", bytes: BYTES };
+        for (const { poolKey, until } of [{ poolKey: null }, { poolKey: "key", until: "auth" }] as const) {
+          const receipt = await transport.send(
+            { server: target, poolKey, ...envelope },
+            { signal: never, until },
+          );
+          expect(receipt.seen.chain?.[0]).toEqual({ subject, issuer, notAfter: expect.any(Date) });
+        }
+        const own = await sendTo(transport, target);
+        expect([own.successful, own.seen.chain]).toEqual([false, null]);
+        await server.closed();
+        expect(server.connections).toHaveLength(5);
+        const lines = server.connections.flatMap(({ commands }) => commands);
+        expect(lines.filter((line) => !/^(EHLO|STARTTLS)/.test(line))).toEqual([]);
       });
     }
 

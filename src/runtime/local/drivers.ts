@@ -14,7 +14,7 @@ import { createTransportByProtocol } from "../../transport/by-protocol.ts";
 import { createConnect } from "../../transport/connect.ts";
 import { createHttpClient } from "../../transport/http-client.ts";
 import { createHttpConnect, httpPorts } from "../../transport/http-target.ts";
-import { createSmtpTransport } from "../../transport/smtp/index.ts";
+import { createSmtpTransport, showRejectedChains } from "../../transport/smtp/index.ts";
 import { createBullmqWake, loadBullmq } from "../../wake/bullmq.ts";
 import { createPollWake } from "../../wake/poll.ts";
 import { PLATFORM as platform } from "../platform.ts";
@@ -68,13 +68,15 @@ export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
     const connect = createHttpConnect({ connect: https.connect, egress, ports });
     const http = createHttpClient(connect);
     const { now } = platform;
+    const options = { connect: smtp.connect, ehloName, extraCa: ca, now };
     return {
       database,
       keyring,
-      transport: createTransportByProtocol(
-        createSmtpTransport({ connect: smtp.connect, ehloName, extraCa: ca, now }),
-        { http, connect, now },
-      ),
+      transport: createTransportByProtocol(showRejectedChains(createSmtpTransport(options), options), {
+        http,
+        connect,
+        now,
+      }),
       http,
       platform,
       wake,

@@ -10,6 +10,7 @@ import { DeliveryRun } from "./delivery-run.ts";
 import { DeliveryTimer, type TimeLimits } from "./delivery-timer.ts";
 import { Pool } from "./pool.ts";
 import { type Clock, DEFAULT_POOL_LIMITS, type PoolLimits } from "./pool-group.ts";
+import { readRejectedChain } from "./rejected-chain.ts";
 import { validateCheck, validateDelivery } from "./validate-delivery.ts";
 
 export interface SmtpTransportOptions {
@@ -88,6 +89,26 @@ export function createSmtpTransport(options: SmtpTransportOptions): Transport {
     },
     openConnections: () => pool.openConnections(),
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+  };
+}
+
+/** Adds the chain of a rejected certificate to the receipts of checks, and of messages through unsaved definitions: tests. */
+export function showRejectedChains(
+  transport: Transport,
+  options: Parameters<typeof readRejectedChain>[2],
+): Transport {
+  return {
+    ...transport,
+    async send(delivery, sendOptions) {
+      const receipt = await transport.send(delivery, sendOptions);
+      const isTest = delivery.poolKey === null || sendOptions.until !== undefined;
+      const isRejected = !receipt.successful && receipt.failure.phase === "certificate";
+      if (!isTest || !isRejected || receipt.seen.chain !== null) return receipt;
+      const { server } = delivery;
+      const signal = AbortSignal.any([sendOptions.signal, AbortSignal.timeout(server.timeoutMs)]);
+      const chain = await readRejectedChain(server, signal, options).catch(() => null);
+      return { ...receipt, seen: { ...receipt.seen, chain } };
+    },
   };
 }
 

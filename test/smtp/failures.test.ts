@@ -221,6 +221,15 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
       [phase, "550 5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent. Part of their", "refused"],
     ]),
   ],
+  "the state of the session, at DATA as well": [
+    ["data", "503", "protocol"],
+    ["data", "503 5.5.1 Bad sequence of commands", "protocol"],
+    ["data", "503 RCPT first (#5.5.1)", "protocol"],
+    ["data", "503 Valid RCPT command must precede DATA", "protocol"],
+    ["data", "500 5.5.2 Syntax error, command unrecognized", "protocol"],
+    ["data", "502 5.5.1 Command not implemented", "protocol"],
+    ["data", "554 5.5.1 Error: no valid recipients", "protocol"],
+  ],
   "the message": [
     ["sender", "552 5.3.4 Too big", "too_large"],
     ["sender", "552 Too big", "too_large"],
@@ -266,6 +275,7 @@ test("only a rejection of recipient, content or size from MAIL on is the message
   expect(faultOf("recipient", "553 5.7.1 Sender address rejected: not owned by user")).toBe("server");
   expect(faultOf("recipient", "554 5.7.1 Relay access denied")).toBe("server");
   expect(faultOf("data", "554 5.2.252 SendAsDenied")).toBe("server");
+  expect(faultOf("data", "503 5.5.1 Bad sequence of commands")).toBe("server");
   expect(faultOf("recipient", "530 5.7.0 TLS")).toBe("server");
   expect(faultOf("auth", "535 5.7.8 No", LOGIN)).toBe("server");
 });

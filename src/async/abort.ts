@@ -58,21 +58,23 @@ interface AbortableConnect {
 export function createAbortableConnect(connect: Connect): AbortableConnect {
   const sockets = new Set<Socket>();
   const stop = new AbortController();
+  const abortable: Connect = async (target, options) => {
+    const signal = AbortSignal.any([options.signal, stop.signal]);
+    try {
+      signal.throwIfAborted();
+      const socket = await connect(target, { ...options, signal });
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+      return socket;
+    } catch (cause) {
+      if (!stop.signal.aborted || options.signal.aborted) throw cause;
+      throw new ConnectError("connect", "cancelled", true, { cause });
+    }
+  };
   return {
     signal: stop.signal,
-    async connect(target, options) {
-      const signal = AbortSignal.any([options.signal, stop.signal]);
-      try {
-        signal.throwIfAborted();
-        const socket = await connect(target, { ...options, signal });
-        sockets.add(socket);
-        socket.once("close", () => sockets.delete(socket));
-        return socket;
-      } catch (cause) {
-        if (!stop.signal.aborted || options.signal.aborted) throw cause;
-        throw new ConnectError("connect", "cancelled", true, { cause });
-      }
-    },
+    // With its power to avoid an address.
+    connect: Object.assign(abortable, connect),
     abort() {
       stop.abort();
       for (const socket of sockets) socket.destroy();

@@ -1,4 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { createAbortableConnect } from "../../src/async/abort.ts";
 import type { Receipt } from "../../src/domain/delivery.ts";
 import * as mis from "../../src/testing/smtp/index.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
@@ -62,6 +63,21 @@ describe.skipIf(!isLinux)("a server with several addresses", () => {
       expect(good.messages).toHaveLength(1);
     });
   }
+
+  test("is dialed first after another one greeted with 421, also where connections can be aborted", async () => {
+    const script = { greeting: mis.replyAndClose("421 4.3.2 Too busy") };
+    await using bad = await startSmtpServer({ host: "127.0.3.9", script });
+    await using _good = await startSmtpServer({ host: "127.0.0.1", port: bad.port });
+    const lookup = async () => ["127.0.3.9", "127.0.0.1"].map((address) => ({ address }));
+    const { connect } = createAbortableConnect(createConnect({ egress: "private", ports: [], lookup }));
+    await using transport = makeTransport({ connect });
+    for (const poolKey of ["a", "b", "c"]) {
+      expect((await sendTo(transport, serverAt(bad.port, { host: HOST }), { poolKey })).successful).toBe(
+        true,
+      );
+    }
+    expect(bad.connections).toHaveLength(1);
+  });
 
   test("fails with the last reply if every address greets with 421", async () => {
     const script = { greeting: mis.replyAndClose("421 4.3.2 Too busy") };

@@ -62,11 +62,17 @@ export const ASN1JS: readonly UnusedPart[] = [
   "LocalBmpStringValueBlock.fromString()",
   "LocalUniversalStringValueBlock.fromString()",
   "LocalSimpleStringBlock.fromString()",
+  "LocalObjectIdentifierValueBlock.fromString()",
+  "LocalSidValueBlock.valueBigInt",
   "LocalBitStringValueBlock.toBER()",
   "LocalBooleanValueBlock.toBER()",
   "LocalConstructedValueBlock.toBER()",
   "LocalOctetStringValueBlock.toBER()",
+  "LocalEndOfContentValueBlock.toBER()",
   "Null.toBER()",
+  // Values that are written are those of a name in a certificate, without parts.
+  "void prepareIndefiniteForm()",
+  "if (this.lenBlock.isIndefiniteForm)",
 ];
 
 /** asn1js and pkijs pass bytes and integers of a few bytes, treat every error alike, and read texts. */

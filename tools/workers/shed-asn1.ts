@@ -4,6 +4,8 @@ import { withoutParts } from "./without-parts.ts";
 
 /** pkijs creates a cryptographic engine on load, which references all of its code. Reading certificates needs no engine. */
 const ENGINE = /^initCryptoEngine\(\);$/m;
+/** An identifier of an extension that Sealpost does not read, encoded on load. */
+const EXTENSION_ID = /^const SCT_EXTENSION_OID = .*;$/gm;
 /** Each class sets its name on load, a side effect that makes bundlers keep it. */
 const CLASS = /^var (\w+) = (class [\s\S]*?^\});$/gm;
 /** Types of extensions by which pkijs parses values when they are read. Sealpost reads four. */
@@ -29,7 +31,7 @@ const TYPE_NAME =
 export const shedAsn1 = () =>
   changePackages("shed ASN.1", {
     "pkijs/build/index.js": (text) => {
-      const lean = withoutParts(withoutAll(text, [ENGINE, EXTENSION_TYPE, DESCRIPTION]), PKIJS);
+      const lean = withoutParts(withoutAll(text, [ENGINE, EXTENSION_ID, EXTENSION_TYPE, DESCRIPTION]), PKIJS);
       return lean.replace(CLASS, "var $1 = /* @__PURE__ */ (() => $2)();");
     },
     "asn1js/build/index.js": (text) => {

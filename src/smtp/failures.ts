@@ -167,6 +167,16 @@ const AFTER_WORDS: readonly Rule[] = [
   { isTemporary: true, code: "rate_limited" },
 ];
 
+/**
+ * Replies that end a session and not a message: 421 (RFC 5321 3.8), X.4.2 for one that was idle for too long, X.4.5 for one
+ * that has carried enough (Stalwart), or words for it (Exim's "too many messages in this connection").
+ */
+const ENDS_OF_SESSION: readonly ReplyPattern[] = [
+  { codes: [421] },
+  { isTemporary: true, enhanced: /^4\.[25]$/ },
+  { words: /\b(per|in (this|one|a|the same)) (smtp )?(session|connection)\b/i },
+];
+
 /** Otherwise, the content is rejected. */
 const RULES: readonly Rule[] = [...BEFORE_WORDS, ...KNOWN_REPLIES, ...AFTER_WORDS];
 
@@ -184,4 +194,9 @@ export function rejection(phase: Phase, reply: SmtpReply, { isTls, hasLogin }: R
       (row.hasLogin ?? hasLogin) === hasLogin,
   );
   return notSent(phase, rule?.code ?? "content_rejected", reply);
+}
+
+/** Whether the reply ends a session that has carried messages: a new connection may take the rejected one. */
+export function endsSession({ phase, reply }: Failure): boolean {
+  return reply !== null && ENDS_OF_SESSION.some((row) => matchesReply(row, phase, reply));
 }

@@ -1,5 +1,6 @@
 import type { Pipelining } from "../domain/definition-fields.ts";
 import { type Failure, notSent, type SmtpReply, unknownOutcome } from "../domain/delivery.ts";
+import { endsSession } from "./failures.ts";
 import type { RawReply } from "./replies.ts";
 import {
   type Afterwards,
@@ -199,9 +200,9 @@ export class Transaction implements Task {
     const isEnd = step === "bdat" || step === "message";
     const phase = phaseOf(step);
     this.#rejection ??= this.#port.rejection(phase, raw);
+    const maySurvive = this.#options.survivesRejection && session.rejected < MAX_REJECTED;
     if (code === SERVICE_CLOSING) this.#onClosing(phase, isEnd);
-    else if (isEnd && this.#options.survivesRejection && session.rejected < MAX_REJECTED)
-      this.#fail(this.#rejection, "reuse");
+    else if (isEnd && maySurvive && !endsSession(this.#rejection)) this.#fail(this.#rejection, "reuse");
     else if (isLast) this.#fail(this.#rejection, "quit");
   }
 

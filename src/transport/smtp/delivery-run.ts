@@ -14,6 +14,7 @@ import {
 } from "../../domain/delivery.ts";
 import type { Secret } from "../../domain/secret.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
+import { endsSession } from "../../smtp/failures.ts";
 import { knownHint } from "../../smtp/provider-replies.ts";
 import type { Result } from "../../smtp/task.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
@@ -75,6 +76,8 @@ export class DeliveryRun {
   readonly #onStarted: SendOptions["onStarted"];
   readonly #memory: ServerMemory;
   #addresses: readonly DialedAddress[] | null = null;
+  /** Whether the message has left a spent connection: it does so once, lest it opens one connection after another. */
+  #hasReplaced = false;
 
   /** Waits for a reply, plus one each for TCP and TLS, on all connections of this delivery. */
   roundTrips = 0;
@@ -157,31 +160,23 @@ export class DeliveryRun {
   async #deliverThrough(slot: PoolSlot, message: MessageTransfer): Promise<Result | null> {
     let connection: SmtpConnection | null = slot.idle;
     try {
-      if (connection !== null) {
-        const wasPrepared = connection.isPrepared;
-        const result = await this.#transact(slot, connection, message);
-        const isLost = wasPrepared && this.#mustNotPrepare(result);
-        if (!isLost && !isStale(result, connection) && !this.#mustAvoidBdat(result, connection))
-          return result;
-        const closed = slot.close(connection);
-        connection = null;
-        if (!(await this.#restart(closed))) return result;
-      }
       for (;;) {
-        const opened = await this.#open(slot);
+        const isKept = connection !== null;
+        const wasPrepared = connection?.isPrepared === true;
+        const opened = connection === null ? await this.#open(slot) : { failure: null, connection };
         if (opened.failure === null) ({ connection } = opened);
         const result =
           opened.failure === null
             ? await this.#transact(slot, opened.connection, message)
             : failed(opened.failure);
-        if (isServerLimit(result) && slot.hasOthers) {
+        if (connection !== null && this.#mustRepeat(result, connection, isKept, wasPrepared)) {
+          const closed = slot.close(connection);
+          connection = null;
+          if (!(await this.#restart(closed))) return result;
+        } else if (isServerLimit(result) && slot.hasOthers) {
           slot.yield(connection);
           return null;
-        }
-        if (connection === null || !this.#mustAvoidBdat(result, connection)) return result;
-        const closed = slot.close(connection);
-        connection = null;
-        if (!(await this.#restart(closed))) return result;
+        } else return result;
       }
     } finally {
       slot.release(connection);
@@ -223,6 +218,15 @@ export class DeliveryRun {
       memory.acceptsReset ||= connection.learned.acceptsReset;
       if (!connection.isUsable) memory.leaving = connection.learned;
     }
+  }
+
+  /** Whether to send the message again on another connection: for a reason of this one, the server accepted nothing. */
+  #mustRepeat(result: Result, connection: SmtpConnection, isKept: boolean, wasPrepared: boolean): boolean {
+    const isLost = wasPrepared && this.#mustNotPrepare(result);
+    if (this.#mustAvoidBdat(result, connection) || isLost) return true;
+    if (!isKept || this.#hasReplaced || !isSpent(result, connection)) return false;
+    this.#hasReplaced = true;
+    return true;
   }
 
   /**
@@ -342,15 +346,17 @@ function failed(failure: Failure): Result {
 }
 
 /**
- * Whether the server closed the idle connection at MAIL, or takes no more messages on one that has sent many. Nothing was
- * accepted, so sending on a new connection is safe.
+ * Whether the server takes no more messages on a connection that was kept for the next one. It accepted nothing, so sending on
+ * a new connection is safe.
  */
-function isStale(result: Result, { messages }: SmtpConnection): boolean {
-  if (result.successful || result.failure.outcome === "unknown" || result.failure.phase !== "sender")
-    return false;
-  const { code, reply, retryable } = result.failure;
+function isSpent(result: Result, { messages }: SmtpConnection): boolean {
+  if (result.successful || result.failure.outcome === "unknown") return false;
+  const { phase, code, reply, retryable } = result.failure;
+  if (phase !== "sender") return endsSession(result.failure);
   return (
-    code === "closed" || (reply !== null && (reply.code === 421 || (retryable && messages > MANY_MESSAGES)))
+    code === "closed" ||
+    endsSession(result.failure) ||
+    (reply !== null && retryable && messages > MANY_MESSAGES)
   );
 }
 

@@ -70,9 +70,14 @@ function serverRows({ addresses, greeting, extensions, mechanisms, size, tls }: 
     ["Under TLS", extensions.tls.join(", ")],
     ["Mechanisms", mechanisms.join(", ")],
     ["Size", size === null ? "" : `at most ${size} octets`],
-    ["TLS", tls === null ? "" : [tls.protocol ?? "yes", ...daysText(tls.days_left)].join(", ")],
+    ["TLS", tls === null ? "" : [protocolText(tls), ...daysText(tls.days_left)].join(", ")],
     ...(tls?.chain ?? []).map((certificate): Row => ["Certificate", certificateText(certificate)]),
   ];
+}
+
+/** A runtime that shows certificates shows the protocol too, unless the certificate was rejected. */
+function protocolText({ protocol, chain }: NonNullable<Server["tls"]>): string {
+  return protocol ?? (chain.length > 0 ? "certificate rejected" : "yes");
 }
 
 function daysText(daysLeft: number | null): string[] {

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { printable } from "../../src/cli/output.ts";
 import { reportLines } from "../../src/cli/server-report.ts";
-import type { Receipt } from "../../src/domain/delivery.ts";
+import { NOTHING_SEEN, notSent, type Receipt } from "../../src/domain/delivery.ts";
 import { toTestDetail } from "../../src/http/smtpserver-test-schema.ts";
 import { ACCEPTED } from "../fixtures/receipts.ts";
 import { SEEN } from "../fixtures/rich-transport.ts";
@@ -45,6 +45,16 @@ test("reportLines() omits facts that the conversation did not reach", async () =
   expect(await linesOf(ACCEPTED)).toEqual([]);
   const tls = { protocol: null, peer: null, daysLeft: null };
   expect(await linesOf({ ...ACCEPTED, tls })).toEqual(["TLS:         yes"]);
+});
+
+test("reportLines() shows a rejected certificate, and no TLS", async () => {
+  const [leaf] = SEEN.chain ?? [];
+  const seen = { ...NOTHING_SEEN, chain: leaf === undefined ? [] : [leaf] };
+  const failure = notSent("certificate", "cert_untrusted");
+  expect(await linesOf({ ...ACCEPTED, successful: false, failure, seen })).toEqual([
+    "TLS:         certificate rejected",
+    "Certificate: CN=mail.example.org, issued by CN=Authority, valid until 2026-07-01",
+  ]);
 });
 
 test("printable() removes characters that control a terminal", async () => {

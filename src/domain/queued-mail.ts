@@ -41,6 +41,8 @@ export interface RecipientProgress {
   readonly failure: Failure | null;
   /** Whether an earlier attempt may have sent the message, because its outcome is unknown. Absent if none may have. */
   readonly mayBeSent?: true;
+  /** Whether its final state was reported before an admin queued the message again for others. Absent if it was not. */
+  readonly reported?: true;
   /** Time from which it is attempted, in milliseconds since the epoch. Absent if that is since its message was submitted. */
   readonly startsAt?: number;
 }

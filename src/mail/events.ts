@@ -1,9 +1,7 @@
 import type { MailOptions } from "../contracts/plugin/mail.ts";
 
 /** A message, as its events name it. */
-export interface ReportedMessage {
-  /** ID in the queue; empty for a message that was sent while the caller waited. */
-  readonly mailId: string;
+interface ReportedMessage {
   /** The Message-ID field; empty if no message was built. */
   readonly messageId: string;
   readonly identifier: string;
@@ -20,6 +18,8 @@ interface ReportedRecipient {
 
 /** The recipients of a message with the same outcome. `state`, `phase` and `code` are those of the first. */
 interface OutcomeEvent extends ReportedMessage {
+  /** ID in the queue; empty for a message that was sent while the caller waited. */
+  readonly mailId: string;
   readonly recipients: readonly string[];
   readonly state: string;
   readonly phase: string;
@@ -53,7 +53,7 @@ interface MailEvents {
 /** Emits one event for each outcome that recipients of a message have. */
 export function notifyOutcomes(
   notify: Notify,
-  message: ReportedMessage,
+  { id: mailId, messageId, identifier, submitter, purpose }: ReportedMessage & { readonly id: string },
   all: readonly ReportedRecipient[],
 ): void {
   const byEvent = Map.groupBy(all, ({ state }) =>
@@ -63,7 +63,11 @@ export function notifyOutcomes(
     const { state = "", failure = null } = recipients[0] ?? {};
     const { phase = "", code = "" } = failure ?? {};
     notify(name, {
-      ...message,
+      mailId,
+      messageId,
+      identifier,
+      submitter,
+      purpose,
       recipients: recipients.map(({ address }) => address),
       state,
       phase,

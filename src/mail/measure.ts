@@ -6,6 +6,7 @@ import type { MailUpdate } from "../storage/outbox.ts";
 import { type Meter, modeLabel, serverLabel, UNSAVED } from "../telemetry/meter.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import type { Deliver } from "./deliver.ts";
+import { unreported } from "./queue/final-report.ts";
 import type { Submission, SubmitResult } from "./submission.ts";
 
 /**
@@ -79,5 +80,6 @@ export function countQueued(isStored: boolean, update: MailUpdate, meter: Meter)
     else count(identifier, outcome === "not-sent" ? "failed" : "unknown");
   }
   if (update.dueAt !== null) return;
-  for (const { state } of update.recipients) if (state === "expired") count(update.identifier, "failed");
+  for (const { state } of unreported(update.recipients))
+    if (state === "expired") count(update.identifier, "failed");
 }

@@ -83,7 +83,7 @@ export class SubmissionRecord {
     }
     if (options.decoy) return;
     const reported = {
-      mailId: this.#mailId ?? "",
+      id: this.#mailId ?? "",
       messageId: this.#messageId,
       identifier,
       submitter: submitter.name,

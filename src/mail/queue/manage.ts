@@ -13,6 +13,8 @@ import {
   type QueuedMailRepository,
 } from "../../storage/queued-mail.ts";
 import type { Circuit } from "../circuit.ts";
+import { type Notify, notifyOutcomes } from "../events.ts";
+import { missedEntries, unreported } from "./final-report.ts";
 import { giveUpAt, revive } from "./lifetime.ts";
 
 /** Bound on repeating a change because a worker had leased the message meanwhile. */
@@ -41,7 +43,7 @@ export interface MailQueue {
    */
   retry(id: string, actor: AuditActor): Promise<void>;
   /**
-   * Cancels a message that is not sent yet.
+   * Cancels a message for the recipients that have no final state yet, and reports those of the others.
    * @throws {SealpostError} `resource_not_found`; `conflict` if it is final or is being sent.
    */
   cancel(id: string, actor: AuditActor): Promise<void>;
@@ -57,6 +59,7 @@ interface MailQueueDeps {
   readonly audit: AuditRepository;
   readonly circuit: Pick<Circuit, "makeProbeDue">;
   readonly wake: Wake;
+  readonly notify: Notify;
   readonly platform: Pick<Platform, "now">;
 }
 
@@ -106,9 +109,12 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
   };
 }
 
-/** @throws {SealpostError} `resource_not_found`, `conflict`, and what `change` throws. */
+/**
+ * Changes a message. If that makes it final, the recipients that have a state of their own are reported.
+ * @throws {SealpostError} `resource_not_found`, `conflict`, and what `change` throws.
+ */
 async function manage(
-  { database, repository, audit, platform }: MailQueueDeps,
+  { database, repository, audit, notify, platform }: MailQueueDeps,
   id: string,
   actor: AuditActor,
   change: (mail: QueuedMail, now: Date) => MailChange,
@@ -122,12 +128,14 @@ async function manage(
     const changed = change(mail, now);
     const recipient = mail.recipients.map(({ address }) => address).join(",");
     const fields = { success: true, identifier: mail.identifier, recipient, info: id };
+    const ended = changed.dueAt === null ? unreported(changed.recipients) : [];
+    const entries = [auditEntry(actor, now, fields), ...missedEntries(mail, ended, now)];
     const [written] = await database.commit([
       repository.update(mail, changed, now),
-      audit.insertIfChanged(auditEntry(actor, now, fields)),
+      ...entries.map(audit.insertIfChanged),
       ...extraStatements(mail),
     ]);
-    if (written.rowsAffected > 0) return;
+    if (written.rowsAffected > 0) return notifyOutcomes(notify, mail, ended);
   }
   throw conflict("was claimed by a worker: try again");
 }
@@ -151,7 +159,13 @@ function retryProblem(mail: QueuedMail, now: Date): string | null {
 function retried(mail: QueuedMail, now: Date): MailChange {
   const problem = retryProblem(mail, now);
   if (problem !== null) throw conflict(problem);
-  return mail.recipients.some(isPending) ? dueNow(mail, now) : revive(mail, now);
+  if (mail.recipients.some(isPending)) return dueNow(mail, now);
+  const revived = revive(mail, now);
+  // Those that stay final were reported when the message became final.
+  const recipients = revived.recipients.map((one) =>
+    isPending(one) ? one : ({ ...one, reported: true } as const),
+  );
+  return { ...revived, recipients };
 }
 
 /** A message that was held for long gets as much time as a new one. */

@@ -1,20 +1,20 @@
 import { getLogger } from "@logtape/logtape";
 import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
-import { auditEntry } from "../../domain/audit.ts";
+import { type AuditEntry, auditEntry } from "../../domain/audit.ts";
 import { isPending, type RecipientProgress } from "../../domain/queued-mail.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { MailUpdate } from "../../storage/outbox.ts";
 import type { Meter } from "../../telemetry/meter.ts";
 import type { Circuit } from "../circuit.ts";
-import { type Notify, notifyOutcomes, type ReportedMessage } from "../events.ts";
+import { type Notify, notifyOutcomes } from "../events.ts";
 import { countQueued } from "../measure.ts";
 import { afterUnknown, stateAtEnd } from "../queue/after-attempt.ts";
+import { missedEntries, unreported, WORKER } from "../queue/final-report.ts";
 import type { AttemptRecord, LeasedMail } from "./leased-mail.ts";
 import type { LeaseTimes } from "./leases.ts";
 import type { OutcomeRecorder } from "./outcome-recorder.ts";
 
-const ACTOR = { action: "worker", administrator: "", realm: "", client: "", policies: "", requestId: "" };
 const log = getLogger(["sealpost", "worker"]);
 
 /** The outcomes of leased messages. No function rejects. */
@@ -55,8 +55,9 @@ export function createOutcomes(deps: OutcomesDeps): Outcomes {
     }
     if (!isLeased || !isFinal) return isLeased;
     if (update.state === "sent") await auditFailover(deps, mail);
-    else if (update.state !== "cancelled") await auditFailure(deps, mail);
-    if (update.state !== "cancelled") notifyOutcomes(deps.notify, reported(mail), mail.recipients);
+    const ended = unreported(mail.recipients);
+    await writeAudit(deps, missedEntries(mail.row, ended, platform.now()));
+    notifyOutcomes(deps.notify, mail.row, ended);
     return isLeased;
   }
 
@@ -138,7 +139,8 @@ async function auditFailover(deps: OutcomesDeps, { row, content, recipients }: L
   if (source === null || builtFor === row.queueName) return;
   const recipient = recipients.map(({ address }) => address).join(",");
   const info = `failover from ${builtFor}; ${row.id}`;
-  await writeAudit(deps, { success: true, identifier: row.queueName, recipient, outcome: "sent", info });
+  const fields = { success: true, identifier: row.queueName, recipient, outcome: "sent", info };
+  await writeAudit(deps, [auditEntry(WORKER, deps.platform.now(), fields)]);
 }
 
 /** Logs the first failed attempt of an update, or the end of a message without one. */
@@ -165,30 +167,9 @@ function logMissed({ row, recipients }: LeasedMail, { attempts, dueAt, state }: 
   }
 }
 
-function reported({ row }: LeasedMail): ReportedMessage {
-  const { id: mailId, messageId, identifier, submitter, purpose } = row;
-  return { mailId, messageId, identifier, submitter, purpose };
-}
-
-async function auditFailure(deps: OutcomesDeps, { row, recipients }: LeasedMail): Promise<void> {
-  const missed = recipients.filter(({ state }) => state !== "sent");
-  for (const { address, state, failure } of missed) {
-    await writeAudit(deps, {
-      success: false,
-      identifier: row.identifier,
-      recipient: address,
-      outcome: state === "unknown" ? "unknown" : "not-sent",
-      phase: failure?.phase ?? "",
-      info: [state, failure?.code ?? "", row.id].join(" "),
-    });
-  }
-}
-
-async function writeAudit(
-  { database, audit, platform }: OutcomesDeps,
-  fields: Parameters<typeof auditEntry>[2],
-): Promise<void> {
+async function writeAudit({ database, audit }: OutcomesDeps, entries: readonly AuditEntry[]): Promise<void> {
+  if (entries.length === 0) return;
   await database
-    .append(audit.insert(auditEntry(ACTOR, platform.now(), fields)))
+    .append(...entries.map(audit.insert))
     .catch((error) => log.error("Cannot write the audit entry of a message: {error}", { error }));
 }

@@ -83,7 +83,10 @@ const NODEMAILER: UnusedCode = {
   ],
 };
 
-/** Sealpost parses, compares and writes addresses. */
+/**
+ * Sealpost parses, compares and writes addresses, with a prefix of its own. Conditions that validate throw as before, with
+ * one text for all.
+ */
 const IPADDR: UnusedCode = {
   "ipaddr.js/lib/ipaddr.js": [
     "padPart()",
@@ -94,6 +97,14 @@ const IPADDR: UnusedCode = {
     ...members("ipaddr.IPv6", "broadcastAddressFromCIDR networkAddressFromCIDR subnetMaskFromPrefixLength"),
     ...members("ipaddr.IPv6", "isIPv6 isValidCIDR parseCIDR"),
     ...members("IPv6.prototype", "prefixLengthFromSubnetMask toFixedLengthString"),
+    twice("if (cidrRange === undefined)"),
+    "if (first.length !== second.length)",
+    "if (octets.length !== 4)",
+    "if (!((0 <= part && part <= 0xffff)))",
+    ...["4", "6"].map((version) => `if (other.kind() !== 'ipv${version}')`),
+    ...["0xffffffff", "0xffffff", "0xffff"].map((max) => `if (value > ${max} || value < 0)`),
+    ...["parts", "addr"].map((parsed) => `if (${parsed} === null)`),
+    "if (!this.isIPv4MappedAddress())",
   ],
 };
 
@@ -150,6 +161,11 @@ export const UNUSED_BY_LIBSQL: UnusedCode = {
   "@libsql/core/lib-esm/util.js": ["ResultSetImpl.toJSON()"],
 };
 
+/** Drizzle's condition for a column of a table that is not part of the query. */
+const FOREIGN_COLUMN = `is(f.field, Column) && getTableName(f.field.table) !== (is(table, Subquery) ? table._.alias : is(table, SQLiteViewBase) ? table[ViewBaseConfig].name : is(table, SQL) ? void 0 : getTableName(table)) && !((table2) => joins?.some(
+        ({ alias }) => alias === (table2[Table.Symbol.IsAlias] ? getTableName(table2) : table2[Table.Symbol.BaseName])
+      ))(f.field.table)`;
+
 /**
  * Sealpost's statements have left joins only and no unions, those that write run in batches, and its tables name the types
  * of their columns. The build leaves out the constraints of the tables.
@@ -165,6 +181,7 @@ const DRIZZLE: UnusedCode = {
     'if (field.columnType === "SQLiteNumericBigInt")',
     "if (setOperators.length > 0)",
     "if (select)",
+    `if (${FOREIGN_COLUMN})`,
   ],
   "drizzle-orm/alias.js": [
     "if (prop === ViewBaseConfig)",
@@ -177,6 +194,7 @@ const DRIZZLE: UnusedCode = {
     ...members("SQL", "append inlineParams if mapInlineParam"),
     twice("if (inlineParams)"),
     "if (prepareTyping)",
+    ...["p", "p.value"].map((placeholder) => `if (!(${placeholder}.name in values))`),
     'if (_config.invokeSource === "indexes")',
     "if (is(chunk, View))",
     "if (isPgEnum(chunk))",
@@ -205,9 +223,11 @@ const DRIZZLE: UnusedCode = {
   ],
   "drizzle-orm/sqlite-core/query-builders/insert.js": [
     ...members("SQLiteInsertBase", "toSQL $dynamic run all get values"),
+    "if (config.where && (config.targetWhere || config.setWhere))",
+    "if (values.length === 0)",
     "SQLiteInsertBuilder.select",
   ],
-  "drizzle-orm/cache/core/cache.js": members("NoopCache", "get put onMutate"),
+  "drizzle-orm/cache/core/cache.js": members("NoopCache", "get put onMutate strategy"),
   "drizzle-orm/sqlite-core/query-builders/delete.js": members(
     "SQLiteDeleteBase",
     "orderBy limit toSQL $dynamic run all get values",
@@ -225,6 +245,9 @@ const DRIZZLE: UnusedCode = {
     'if (typeof qb === "function")',
   ],
   "drizzle-orm/sqlite-core/session.js": [
+    // Nothing is cached there.
+    'void if (cache && cache.strategy() === "all" && cacheConfig === void 0)',
+    "void if (!this.cacheConfig?.enable)",
     // Sealpost replaces the first.
     ...members("SQLitePreparedQuery", "queryWithCache execute mapAllResult mapGetResult"),
     ...members("ExecuteResultSync", "execute sync"),
@@ -248,15 +271,19 @@ const DRIZZLE: UnusedCode = {
     "ColumnBuilder",
     "notNull primaryKey $defaultFn $default $onUpdateFn $onUpdate",
   ),
-  "drizzle-orm/sqlite-core/columns/common.js": members(
-    "SQLiteColumnBuilder",
-    "references unique generatedAlwaysAs",
-  ),
+  "drizzle-orm/sqlite-core/columns/common.js": [
+    ...members("SQLiteColumnBuilder", "references unique generatedAlwaysAs"),
+    ...["onUpdate", "onDelete"].map((action) => `void if (actions2.${action})`),
+    "void if (!config.uniqueName)",
+  ],
   "drizzle-orm/sqlite-core/columns/integer.js": [
     "SQLiteBaseIntegerBuilder.primaryKey",
     "SQLiteBaseInteger.getSQLType",
     "SQLiteTimestampBuilder.defaultNow",
+    // Times are in milliseconds.
+    twice('void if (this.config.mode === "timestamp")'),
   ],
+  "drizzle-orm/sqlite-core/table.js": ["void if (extraConfig)"],
   "drizzle-orm/sqlite-core/columns/text.js": ["SQLiteText.getSQLType", "SQLiteTextJson.getSQLType"],
   "drizzle-orm/casing.js": [
     "toSnakeCase()",

@@ -120,6 +120,7 @@ const OVERDUE = sql`
   SELECT id FROM mail WHERE give_up_at <= ${NOW} AND due_at < ${HELD_FROM}
     AND (lease IS NULL OR due_at <= ${EXPIRED_BEFORE}) LIMIT ${LIMIT}`;
 const IS_LEASED = isLeased(sql.placeholder("leases"));
+export const IS_ANY_LEASED = sql`EXISTS (SELECT 1 FROM mail WHERE ${IS_LEASED})`;
 
 /** Materialized, because each use of a value of `json_each` writes it as text, which is then parsed again. */
 const GIVEN = sql`given AS MATERIALIZED (SELECT value FROM json_each(${ROWS}) AS one)`;
@@ -130,7 +131,10 @@ const RECORD_ATTEMPTS = sql`
   SELECT mail.id, one.value ->> 'identifier', one.value ->> 'date', one.value -> 'result'
   FROM given AS one
   JOIN mail ON mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'
+  WHERE NOT EXISTS (SELECT 1 FROM mail_attempt AS past WHERE past.identifier = one.value ->> 'identifier'
+    AND past.date = one.value ->> 'date' AND past.mail_id = mail.id AND past.result = one.value -> 'result')
   RETURNING number`;
+/** A repeated commit finds the messages that the first one has released as it left them. */
 const APPLY_UPDATES = sql`
   WITH ${GIVEN}
   UPDATE mail SET
@@ -145,7 +149,8 @@ const APPLY_UPDATES = sql`
     begun = CASE WHEN one.value ->> 'released' THEN 0 ELSE mail.begun END,
     updated_at = ${NOW}
   FROM given AS one
-  WHERE mail.id = one.value ->> 'id' AND mail.lease = one.value ->> 'lease'
+  WHERE mail.id = one.value ->> 'id' AND (mail.lease = one.value ->> 'lease' OR mail.lease IS NULL
+    AND mail.updated_at = ${NOW} AND mail.due_at IS one.value ->> 'dueAt' AND mail.recipients = one.value -> 'recipients')
   RETURNING mail.id AS id`;
 
 /** Prepares the statements of the outbox. */

@@ -1,7 +1,14 @@
-import { eq } from "drizzle-orm";
+import { eq, type SQL } from "drizzle-orm";
 import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
+import type { AuditEntry } from "../domain/audit.ts";
 import type { MailAttempt, MailState, RecipientProgress } from "../domain/queued-mail.ts";
-import { type ClaimedRow, isLeased, prepareOutbox, type QueueSummary } from "./outbox-statements.ts";
+import {
+  type ClaimedRow,
+  IS_ANY_LEASED,
+  isLeased,
+  prepareOutbox,
+  type QueueSummary,
+} from "./outbox-statements.ts";
 import { mail, mailAttempt, mailContent } from "./schema.ts";
 
 /** A queued message as it is stored. */
@@ -46,6 +53,8 @@ export interface MailUpdate extends LeaseRef {
   /** Whether the worker releases the lease. */
   readonly released: boolean;
   readonly attempts: readonly Omit<MailAttempt, "mailId">[];
+  /** Audit entries to commit with it. */
+  readonly entries?: readonly AuditEntry[];
 }
 
 /** Queued messages as workers use them. Writes are unexecuted statements for `commit`. */
@@ -73,9 +82,14 @@ export interface OutboxRepository {
   markStarted(leases: readonly LeaseRef[]): RowsStatement<{ id: string }>;
   /** Extends leases. Returns the IDs of the messages that are still leased. */
   renewLeases(leases: readonly LeaseRef[], leaseEndsAt: Date, now: Date): RowsStatement<{ id: string }>;
-  /** Records attempts, but none for a lost lease. Commit it before {@link applyUpdates}, which may release leases. */
+  /** Records attempts, each once, but none for a lost lease. Commit it before {@link applyUpdates}, which may release leases. */
   recordAttempts(updates: readonly MailUpdate[]): RowsStatement<{ readonly number: number }>;
-  /** Applies updates, but none for a lost lease. Returns the IDs of the updated messages. */
+  /** Condition: one of the messages of the JSON `leases` is still leased. */
+  readonly isAnyLeased: SQL;
+  /**
+   * Applies updates, but none for a lost lease. Returns the IDs of the updated messages, as well if the same statement has
+   * released them before.
+   */
   applyUpdates(updates: readonly MailUpdate[], now: Date): RowsStatement<{ readonly id: string }>;
 }
 
@@ -149,9 +163,13 @@ export function createOutboxRepository(database: Database): OutboxRepository {
       return statements.recordAttempts({ rows: JSON.stringify(rows) });
     },
 
+    isAnyLeased: IS_ANY_LEASED,
+
     applyUpdates(updates, now) {
       // The last update of a message includes the earlier ones.
-      const latest = new Map(updates.map(({ attempts: _, ...update }) => [update.lease + update.id, update]));
+      const latest = new Map(
+        updates.map(({ attempts: _1, entries: _2, ...update }) => [update.lease + update.id, update]),
+      );
       return statements.applyUpdates({ rows: JSON.stringify([...latest.values()]), now });
     },
   };

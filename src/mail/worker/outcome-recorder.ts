@@ -3,6 +3,7 @@ import { getLogger } from "@logtape/logtape";
 import { Batcher } from "../../async/batcher.ts";
 import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
+import type { AuditRepository } from "../../storage/audit-log.ts";
 import { isUnavailable } from "../../storage/errors.ts";
 import type { LeaseRef, MailUpdate, OutboxRepository } from "../../storage/outbox.ts";
 
@@ -30,27 +31,32 @@ export interface OutcomeRecorder {
 interface OutcomeRecorderDeps {
   readonly database: Database;
   readonly outbox: OutboxRepository;
+  readonly audit: AuditRepository;
   readonly platform: Pick<Platform, "now">;
 }
 
-type Commit<T> = (items: readonly T[]) => Promise<readonly Pick<LeaseRef, "id">[]>;
+type Rows = readonly Pick<LeaseRef, "id">[];
+type Commit = () => Promise<Rows>;
 
 /**
  * Creates what records the outcomes of many messages in one commit: those that arrive during a commit share the next one.
  * Nothing is dropped while the database is unavailable.
  */
-export function createOutcomeRecorder({ database, outbox, platform }: OutcomeRecorderDeps): OutcomeRecorder {
-  const outcomes = batcherOf(async (updates: readonly MailUpdate[]) => {
-    const statements = [
-      outbox.recordAttempts(updates),
-      outbox.applyUpdates(updates, platform.now()),
-    ] as const;
-    const [, rows] = await database.commit(statements, { isBackground: updates.length > FEW });
-    return rows;
+export function createOutcomeRecorder(deps: OutcomeRecorderDeps): OutcomeRecorder {
+  const { database, outbox, audit, platform } = deps;
+  const auditIfLeased = audit.prepareInsert(outbox.isAnyLeased, {});
+  const entriesOf = ({ id, lease, entries = [] }: MailUpdate) =>
+    entries.map((entry) => auditIfLeased(entry, { leases: JSON.stringify([{ id, lease }]) }));
+  const outcomes = batcherOf((updates: readonly MailUpdate[]) => {
+    const options = { isBackground: updates.length > FEW };
+    const attempts = [outbox.recordAttempts(updates), ...updates.flatMap(entriesOf)];
+    const applied = outbox.applyUpdates(updates, platform.now());
+    // Last, because it may release the leases that the others depend on.
+    return async () => (await database.commit([...attempts, applied], options)).at(-1) as Rows;
   });
-  const starts = batcherOf(async (leases: readonly LeaseRef[]) => {
-    const [rows] = await database.commit([outbox.markStarted(leases)]);
-    return rows;
+  const starts = batcherOf((leases: readonly LeaseRef[]) => {
+    const marked = outbox.markStarted(leases);
+    return async () => (await database.commit([marked]))[0];
   });
   return {
     record: (update) => runIn(outcomes, update),
@@ -59,11 +65,14 @@ export function createOutcomeRecorder({ database, outbox, platform }: OutcomeRec
   };
 }
 
-/** Commits items together. The results say whether the messages were still leased. */
-function batcherOf<T extends LeaseRef>(commit: Commit<T>): Batcher<T, boolean> {
+/**
+ * Commits items together. The results say whether the messages were still leased.
+ * @param prepare returns the commit, which is repeated if its response is lost.
+ */
+function batcherOf<T extends LeaseRef>(prepare: (items: readonly T[]) => Commit): Batcher<T, boolean> {
   return new Batcher<T, boolean>({
     async run(items) {
-      const ids = new Set((await persist(commit, items)).map(({ id }) => id));
+      const ids = new Set((await persist(prepare(items))).map(({ id }) => id));
       return items.map(({ id }) => ids.has(id));
     },
     maxSize: MAX_PER_COMMIT,
@@ -81,11 +90,11 @@ async function runIn<T extends LeaseRef>(batcher: Batcher<T, boolean>, item: T):
   }
 }
 
-/** Repeats a commit while the database is unavailable. */
-async function persist<T>(commit: Commit<T>, items: readonly T[]): ReturnType<Commit<T>> {
+/** Repeats a commit while the database is unavailable. It may have been applied, and then has the same result again. */
+async function persist(commit: Commit): Promise<Rows> {
   for (;;) {
     try {
-      return await commit(items);
+      return await commit();
     } catch (error) {
       if (!isUnavailable(error)) throw error;
       log.error("Cannot record the outcomes of messages yet: {error}", { error });

@@ -1,9 +1,7 @@
 import { getLogger } from "@logtape/logtape";
-import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import { type AuditEntry, auditEntry } from "../../domain/audit.ts";
 import { isPending, type RecipientProgress } from "../../domain/queued-mail.ts";
-import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { MailUpdate } from "../../storage/outbox.ts";
 import type { Meter } from "../../telemetry/meter.ts";
 import type { Circuit } from "../circuit.ts";
@@ -32,8 +30,6 @@ export interface Outcomes {
 interface OutcomesDeps {
   readonly recorder: OutcomeRecorder;
   readonly circuit: Circuit;
-  readonly database: Database;
-  readonly audit: AuditRepository;
   readonly notify: Notify;
   readonly platform: Pick<Platform, "now">;
   readonly lease: LeaseTimes;
@@ -48,17 +44,14 @@ export function createOutcomes(deps: OutcomesDeps): Outcomes {
     const now = platform.now();
     const update = mail.takeUpdate({ now, leaseEndsAt: new Date(now.getTime() + lease.leaseMs) });
     const isFinal = update.dueAt === null && mail.takeFinal();
-    const isLeased = await recorder.record(update);
-    if (isLeased) {
-      logMissed(mail, update);
-      countQueued(mail.row.queueName !== "", update, deps.meter);
-    }
-    if (!isLeased || !isFinal) return isLeased;
-    if (update.state === "sent") await auditFailover(deps, mail);
-    const ended = unreported(mail.recipients);
-    await writeAudit(deps, missedEntries(mail.row, ended, platform.now()));
+    const ended = isFinal ? unreported(mail.recipients) : [];
+    const entries = missedEntries(mail.row, ended, now);
+    if (isFinal && update.state === "sent") entries.push(...(await failoverEntries(mail, now)));
+    if (!(await recorder.record({ ...update, entries }))) return false;
+    logMissed(mail, update);
+    countQueued(mail.row.queueName !== "", update, deps.meter);
     notifyOutcomes(deps.notify, mail.row, ended);
-    return isLeased;
+    return true;
   }
 
   /** @throws if the database is unavailable. */
@@ -133,14 +126,15 @@ function withoutDialog(
   return { ...attemptTarget(mail, recipient, date), ...failure, reply: null, timingMs: {} };
 }
 
-/** Records that a message left through another definition than it was accepted for, and so perhaps with another From. */
-async function auditFailover(deps: OutcomesDeps, { row, content, recipients }: LeasedMail): Promise<void> {
+/** Returns the audit entry of a message that left through another definition than it was accepted for, so perhaps with another From. */
+async function failoverEntries({ row, content, recipients }: LeasedMail, now: Date): Promise<AuditEntry[]> {
   const { builtFor = "", source = null } = (await content) ?? {};
-  if (source === null || builtFor === row.queueName) return;
+  if (source === null || builtFor === row.queueName) return [];
   const recipient = recipients.map(({ address }) => address).join(",");
   const info = `failover from ${builtFor}; ${row.id}`;
-  const fields = { success: true, identifier: row.queueName, recipient, outcome: "sent", info };
-  await writeAudit(deps, [auditEntry(WORKER, deps.platform.now(), fields)]);
+  return [
+    auditEntry(WORKER, now, { success: true, identifier: row.queueName, recipient, outcome: "sent", info }),
+  ];
 }
 
 /** Logs the first failed attempt of an update, or the end of a message without one. */
@@ -165,11 +159,4 @@ function logMissed({ row, recipients }: LeasedMail, { attempts, dueAt, state }: 
     const reason = wasSent ? "its worker ended while it was sent" : "it was not attempted";
     log.warning("Message {mailId} through {identifier} {state}: {reason}", { ...fields, reason });
   }
-}
-
-async function writeAudit({ database, audit }: OutcomesDeps, entries: readonly AuditEntry[]): Promise<void> {
-  if (entries.length === 0) return;
-  await database
-    .append(...entries.map(audit.insert))
-    .catch((error) => log.error("Cannot write the audit entry of a message: {error}", { error }));
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { setImmediate } from "node:timers/promises";
 import { sql } from "drizzle-orm";
 import { createOutcomeRecorder } from "../../../src/mail/worker/outcome-recorder.ts";
+import { createAuditRepository } from "../../../src/storage/audit-log.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../../src/storage/migrations/index.ts";
 import { createOutboxRepository, type MailUpdate } from "../../../src/storage/outbox.ts";
@@ -23,7 +24,8 @@ async function leasedMails(count: number) {
     database.write.run(sql`INSERT INTO mail_content SELECT id, id, 0, 'v1.sealed' FROM mail`),
   ]);
   const outbox = createOutboxRepository(database);
-  return { counted, database, ids, recorder: createOutcomeRecorder({ database, outbox, platform }) };
+  const audit = createAuditRepository(database);
+  return { counted, database, ids, recorder: createOutcomeRecorder({ database, outbox, audit, platform }) };
 }
 
 const update = (id: string, more: Partial<MailUpdate> = {}): MailUpdate => ({

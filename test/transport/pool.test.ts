@@ -127,16 +127,42 @@ for (const [what, how] of [
   });
 }
 
-for (const step of ["rcpt", "data", "body"] as const) {
-  test(`a message is not sent again after an idle connection closes at ${step}`, async () => {
+for (const step of ["rcpt", "data"] as const) {
+  test(`a message is sent again, once, after an idle connection closes at ${step}`, async () => {
     await using server = await startSmtpServer();
     await using transport = makeTransport();
     await sendTo(transport, serverAt(server.port));
+    server.script(step, mis.times(1, mis.close()));
+    expect((await sendTo(transport, serverAt(server.port))).successful).toBe(true);
     server.script(step, mis.close());
-    expect((await sendTo(transport, serverAt(server.port))).successful).toBe(false);
-    expect(server.connections).toHaveLength(1);
+    expect(await sendTo(transport, serverAt(server.port))).toMatchObject({
+      failure: { code: "closed", outcome: "not-sent" },
+    });
+    expect(server.connections).toHaveLength(3);
+    expect(server.messages).toHaveLength(2);
   });
 }
+
+test("a message is not sent again after an idle connection closes at its end", async () => {
+  await using server = await startSmtpServer();
+  await using transport = makeTransport();
+  await sendTo(transport, serverAt(server.port));
+  server.script("body", mis.close());
+  expect((await sendTo(transport, serverAt(server.port))).successful).toBe(false);
+  expect(server.connections).toHaveLength(1);
+});
+
+test("a long message is sent again after an idle connection closes in its middle", async () => {
+  const bytes = new TextEncoder().encode("A line of a long message\r\n".repeat(40_000));
+  await using server = await startSmtpServer();
+  await using transport = makeTransport();
+  await sendTo(transport, serverAt(server.port));
+  // The 354, and then nothing that the client writes is read.
+  server.script("data", mis.times(1, mis.then(mis.close())));
+  expect((await sendTo(transport, serverAt(server.port), { bytes })).successful).toBe(true);
+  expect(server.messages.at(-1)?.bytes).toEqual(bytes);
+  expect(server.connections).toHaveLength(2);
+});
 
 test("the wait for a connection is bounded by four times the step, and can be aborted", async () => {
   await using server = await startSmtpServer({ script: { body: mis.stall() } });

@@ -352,12 +352,8 @@ function failed(failure: Failure): Result {
 function isSpent(result: Result, { messages }: SmtpConnection): boolean {
   if (result.successful || result.failure.outcome === "unknown") return false;
   const { phase, code, reply, retryable } = result.failure;
-  if (phase !== "sender") return endsSession(result.failure);
-  return (
-    code === "closed" ||
-    endsSession(result.failure) ||
-    (reply !== null && retryable && messages > MANY_MESSAGES)
-  );
+  if (code === "closed" || endsSession(result.failure)) return true;
+  return phase === "sender" && reply !== null && retryable && messages > MANY_MESSAGES;
 }
 
 /** Whether the server takes no further connection now. Nothing was sent on this one, which is new. */

@@ -124,13 +124,13 @@ export function parseExtensions(reply: readonly string[]): Extensions {
     lines,
     keywords: new Set(entries.flatMap(([keyword = ""]) => (keyword === "" ? [] : [keyword]))),
     mechanisms: [...new Set(mechanisms.filter((name) => name !== ""))],
-    sizeOctets: parseSize(entries.find(([keyword]) => keyword === "SIZE")?.[1]),
+    sizeOctets: parseSize(entries.find(([keyword]) => keyword === "SIZE")),
   };
 }
 
-/** RFC 1870 4: the parameter has digits only. Zero and anything else set no limit. */
-function parseSize(parameter: string | undefined): number | null {
-  if (parameter === undefined || !/^\d{1,20}$/.test(parameter)) return null;
+/** RFC 1870 4: one parameter, with digits only. Zero and anything else, such as `20 MB`, set no limit. */
+function parseSize([, parameter = "", ...others]: readonly string[] = []): number | null {
+  if (others.length > 0 || !/^\d{1,20}$/.test(parameter)) return null;
   const size = Number(parameter);
   return Number.isSafeInteger(size) && size > 0 ? size : null;
 }

@@ -62,6 +62,7 @@ const ROWS: readonly Row[] = [
     ...{ body: LONG_USER, auth: ["AUTH PLAIN"] },
   },
   { what: "that lists SIZE 20MB", server: { extensions: ["SIZE 20MB"] } },
+  { what: "that lists SIZE 20 MB", server: { extensions: ["SIZE 20 MB"] } },
   { what: "that lists X-MAX-SIZE 10", server: { extensions: ["X-MAX-SIZE 10"] } },
   {
     what: "that lists keywords in lower case",

@@ -25,6 +25,10 @@ for (const [line, octets] of [
   ["SIZE", null],
   ["SIZE 0", null],
   ["SIZE 20MB", null],
+  ["SIZE 20 MB", null],
+  ["SIZE 10 000 000", null],
+  ["SIZE=20 MB", null],
+  ["SIZE 1000 ", 1000],
   ["SIZE -1", null],
   ["SIZE 99999999999999999999", null],
 ] as const) {

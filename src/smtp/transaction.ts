@@ -40,8 +40,8 @@ const PIECE_OCTETS = 64 * 1024;
 const MAX_LAST_PIECE_OCTETS = 16 * 1024;
 /** Maximum size of a message in one flight with BDAT, which cannot be stopped after the sender is rejected. */
 const MAX_FLIGHT_OCTETS = 64 * 1024;
-/** Replies to BDAT that reject the command itself (RFC 5321 4.2.3). */
-const UNKNOWN_COMMAND: readonly number[] = [500, 502, 503];
+/** Replies to BDAT that reject the command or its parameters (RFC 5321 4.2.3 and 4.1.1.11), not the message. */
+const UNKNOWN_COMMAND: readonly number[] = [500, 501, 502, 503, 504, 555];
 const BAD_SEQUENCE = 503;
 /**
  * Number of rejected commands in a row after which the connection is closed. From ten on Postfix delays its replies, and

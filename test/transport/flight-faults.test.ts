@@ -244,7 +244,7 @@ describe("a server that replies twice to a command of a flight", () => {
 });
 
 describe("a server that lists CHUNKING and does not support BDAT", () => {
-  for (const code of [500, 502, 503]) {
+  for (const code of [500, 501, 502, 503, 504, 555]) {
     for (const bdat of ["discard", "execute"] as const) {
       test(`and rejects it with ${code} (${bdat}) gets the same message by DATA immediately`, async () => {
         const script = { bdat: mis.reply(`${code} 5.5.1 What`) };

@@ -274,7 +274,7 @@ export class ConversationRun {
     const expected = hasWritten ? outcomeOf(this.#known, this.#isLost) : "not-sent";
     assert(outcome === expected, `${outcome} instead of ${expected}: ${JSON.stringify(result)}`);
     const code = this.#known.of("bdat")?.reply?.code ?? 0;
-    this.#rejectsBdat ||= [500, 502, 503].includes(code) && !this.#known.isRejected;
+    this.#rejectsBdat ||= [500, 501, 502, 503, 504, 555].includes(code) && !this.#known.isRejected;
     assert(!session.learned.rejectsBdat || this.#rejectsBdat, "BDAT counts as rejected, and was not");
     if (this.#server.isInOrder) this.#checkTruth(work, outcome);
   }

@@ -64,6 +64,7 @@ export { CENSORED } from "./domain/secret.ts";
 export { invalidParameter, missingParameter } from "./errors.ts";
 export { type CheckCodeLinks, type CodeLinkOptions, codeLinks } from "./plugin/code-links.ts";
 export { definePlugin, setting } from "./plugin/define.ts";
+export { createFindUser, type FindUser, type GivenName, lookupNames } from "./plugin/find-user.ts";
 export { lookAlikeKeys } from "./plugin/look-alikes.ts";
 export {
   accountName,

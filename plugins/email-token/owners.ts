@@ -1,11 +1,13 @@
 import { sql } from "drizzle-orm";
 import type { Context } from "hono";
 import {
+  createFindUser,
   type Directory,
   type DirectoryLookup,
   type DirectoryUser,
   type Env,
-  type LookupNames,
+  type GivenName,
+  lookupNames,
   nameKey,
   type PluginStore,
 } from "sealpost/plugin";
@@ -14,12 +16,9 @@ import type { TokenContext } from "./config.ts";
 import type { OwnedToken, TokenFilter, TokenRow, TokenStore } from "./store.ts";
 
 /** The owner or the token that a request names. A field is empty if the request does not have it. */
-export interface OwnerQuery {
-  readonly user: string;
-  readonly realm: string;
+export interface OwnerQuery extends GivenName {
   readonly serial: string;
 }
-type OwnerName = Pick<OwnerQuery, "user" | "realm">;
 type UsableFilter = Pick<TokenFilter, "isUsable">;
 /** `hasPin`: whether a PIN is compared, which has to know whether any has an old hash. */
 type SearchOptions = UsableFilter & { readonly hasPin?: boolean };
@@ -41,11 +40,11 @@ export interface FoundTokens {
 /** Finds tokens and their owners. Every search does the same work, whether it finds something or not. */
 export interface Owners {
   /** Finds the named user, or `null` if there is none. */
-  find(name: OwnerName): Promise<DirectoryUser | null>;
+  find(name: GivenName): Promise<DirectoryUser | null>;
   /** Returns all tokens, usable or not. */
   search(query: OwnerQuery): Promise<FoundTokens>;
   /** Returns one text for all ways to write a name, folded, whether the user exists or not. */
-  fullName(name: OwnerName): string;
+  fullName(name: GivenName): string;
   /** Returns the usable tokens. */
   tokensForPin(query: OwnerQuery): Promise<PinTargets>;
   /** Returns all tokens, or the usable ones. */
@@ -71,16 +70,9 @@ export function createOwners({
   const selectTokens = prepareTokens(prepare, tokens, lookup);
   const selectOwner = lookup && prepareOwner(prepare, lookup);
 
-  async function find(name: OwnerName): Promise<DirectoryUser | null> {
-    if (!directory) return unlistedUser(name.user, name.realm);
-    if (lookup && selectOwner) {
-      const [users] = await read.batch([selectOwner({ ...name, serial: "" })]);
-      return lookup.user(users);
-    }
-    // Which realms another directory has is not known.
-    const found = await Promise.all(namesOf(name).map((one) => directory.find(one)));
-    return found.findLast((user) => user !== null) ?? null;
-  }
+  const find = directory
+    ? createFindUser({ read, prepare }, directory)
+    : async ({ user, realm }: GivenName) => unlistedUser(user, realm);
 
   async function search(
     query: OwnerQuery,
@@ -151,7 +143,7 @@ function prepareTokens(
     if (query.user === "") return withSerial({ serial: query.serial });
     const values = {
       serial: query.serial,
-      ...(lookup?.values(namesOf(query)) ?? { userId: id }),
+      ...(lookup?.values(lookupNames(query)) ?? { userId: id }),
     };
     return query.serial === "" ? ofUser(values) : ofUserWithSerial(values);
   };
@@ -164,29 +156,13 @@ function prepareOwner(prepare: PluginStore["prepare"], lookup: DirectoryLookup) 
     lookup.select(sql`(SELECT user_id FROM email_token_token WHERE serial = ${sql.placeholder("serial")})`),
   );
   return (query: OwnerQuery) =>
-    query.user === "" ? ofToken({ serial: query.serial }) : named(lookup.values(namesOf(query)));
+    query.user === "" ? ofToken({ serial: query.serial }) : named(lookup.values(lookupNames(query)));
 }
 
-/**
- * Returns the names to look up. `user@realm` is parted at its last `@` if that realm exists. With a realm it is parted
- * only if both are the same.
- */
-function namesOf({ user, realm }: OwnerName): LookupNames {
-  const at = user.lastIndexOf("@");
-  const parted = { username: user.slice(0, at), realm: user.slice(at + 1) };
-  if (realm !== "") return [isOfRealm(user, realm) ? parted : { username: user, realm }];
-  return at < 1 || parted.realm === "" ? [{ username: user }] : [parted, { username: user }];
-}
-
-function fullNameOf({ user, realm }: OwnerName, defaultRealm: string): string {
-  const key = nameKey(realm === "" || isOfRealm(user, realm) ? user : `${user}@${realm}`);
-  const ofDefault = nameKey(`@${defaultRealm}`);
-  return key.endsWith(ofDefault) ? key.slice(0, -ofDefault.length) : key;
-}
-
-function isOfRealm(user: string, realm: string): boolean {
-  const at = user.lastIndexOf("@");
-  return at > 0 && nameKey(user.slice(at + 1)) === nameKey(realm);
+function fullNameOf(given: GivenName, defaultRealm: string): string {
+  const [{ username, realm = defaultRealm }] = lookupNames(given);
+  const [name, realmKey] = [nameKey(username), nameKey(realm)];
+  return realmKey === nameKey(defaultRealm) ? name : `${name}@${realmKey}`;
 }
 
 /** Drops tokens whose owner no longer exists. */

@@ -1,7 +1,10 @@
 import {
   addressKey,
+  createFindUser,
   type Directory,
   type DirectoryUser,
+  type GivenName,
+  lookupNames,
   nameKey,
   type PluginContext,
   parseAddress,
@@ -10,6 +13,7 @@ import {
 
 /** The account that a request names, whether it exists or not. */
 export interface Account {
+  /** As the directory has it if the user exists. */
   readonly name: UserName;
   readonly found: DirectoryUser | null;
   /** Keyed hash that identifies the account; a name without a user has one as well. */
@@ -17,15 +21,21 @@ export interface Account {
 }
 
 /** Finds an account. Its key comes from the user's ID, because a directory may tell names apart that fold to the same. */
-export async function findAccount(
-  { secrets: { mac } }: Pick<PluginContext, "secrets">,
-  directory: Directory,
-  given: { readonly user: string; readonly realm: string },
-): Promise<Account> {
-  const name = { username: given.user, realm: given.realm || directory.defaultRealm };
-  const found = await directory.find(name);
-  const key = found ? ["user", found.id] : ["nobody", nameKey(name.username), nameKey(name.realm)];
-  return { name, found, key: await mac(JSON.stringify(key)) };
+export type FindAccount = (given: GivenName) => Promise<Account>;
+
+export function createFindAccount({
+  store,
+  secrets: { mac },
+  directory,
+}: Pick<PluginContext, "store" | "secrets"> & { readonly directory: Directory }): FindAccount {
+  const findUser = createFindUser(store, directory);
+  return async (given) => {
+    const [{ username, realm = directory.defaultRealm }] = lookupNames(given);
+    const found = await findUser(given);
+    const name = found ?? { username, realm };
+    const key = found ? ["user", found.id] : ["nobody", nameKey(name.username), nameKey(name.realm)];
+    return { name, found, key: await mac(JSON.stringify(key)) };
+  };
 }
 
 /** Returns the address in the directory if it matches the given one; otherwise `null`. */
@@ -56,6 +66,11 @@ export async function hashCode(
     beginning: await mac(JSON.stringify(["beginning", key, beginning])),
     whole: await mac(JSON.stringify(["code", key, code])),
   };
+}
+
+/** Returns the event data of an account. */
+export function eventDataOf({ name: { username, realm } }: Pick<Account, "name">) {
+  return { user: username, realm };
 }
 
 /** Name of an account in the audit log. */

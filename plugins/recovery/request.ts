@@ -11,7 +11,8 @@ import {
 import {
   type Account,
   addressOf,
-  findAccount,
+  eventDataOf,
+  type FindAccount,
   hashCode,
   identifierOf,
   withMinimumDuration,
@@ -39,26 +40,29 @@ interface RequestDeps
     RecoveryContext,
     "mail" | "store" | "settings" | "audit" | "secrets" | "limits" | "time" | "random" | "log" | "baseUrl"
   > {
+  readonly directory: Directory;
+  readonly findAccount: FindAccount;
   readonly codes: CodeStore;
   readonly leastAnswerMs: number;
 }
 
 /** Sends a recovery link. The response is the same whether a message is sent or not. */
-type RequestCode = (c: Context<Env>, directory: Directory, given: RecoverParams) => Promise<true>;
+type RequestCode = (c: Context<Env>, given: RecoverParams) => Promise<true>;
 
 /**
  * Creates `requestCode`. Whether the account exists, the address belongs to it and the message can be sent changes neither
  * what is written nor in which order: it always creates a code and a message, and those that no one may get are decoys.
  */
 export function createRequestCode(deps: RequestDeps): RequestCode {
-  const { settings, limits, leastAnswerMs } = deps;
-  return async (c, directory, given) => {
+  const { settings, limits, directory, findAccount, leastAnswerMs } = deps;
+  return async (c, given) => {
     const startMs = performance.now();
     const client = limits.perClient(c, PER_CLIENT);
     // Do not query an external directory for a client that asks too often.
     if (!directory.lookup) await limits.consume(...client);
     // Before the settings, which come along with the first read.
-    const account = await findAccount(deps, directory, given);
+    const account = await findAccount(given);
+    c.set("eventData", eventDataOf(account));
     const values = await settings.all();
     if (!values["recovery.enabled"]) throw disabledError();
     const counted = { c, client: directory.lookup ? client : [], account, given: given.email };

@@ -1,6 +1,13 @@
 import type { Context } from "hono";
 import { type Directory, type DirectoryUser, type Env, language } from "sealpost/plugin";
-import { type Account, findAccount, hashCode, identifierOf, withMinimumDuration } from "./accounts.ts";
+import {
+  type Account,
+  eventDataOf,
+  type FindAccount,
+  hashCode,
+  identifierOf,
+  withMinimumDuration,
+} from "./accounts.ts";
 import { disabledError, type Options, type RecoveryContext } from "./config.ts";
 import { changedMessage } from "./message.ts";
 import type { ResetParams } from "./schema.ts";
@@ -16,22 +23,24 @@ interface ResetDeps
       "mail" | "store" | "settings" | "audit" | "secrets" | "limits" | "events" | "time" | "random" | "log"
     >,
     Pick<Options, "leastPasswordCharacters" | "leastAnswerMs"> {
+  readonly directory: Directory;
+  readonly findAccount: FindAccount;
   readonly codes: CodeStore;
 }
 
 /** Sets a new password, if the code is valid. @returns whether it was set. */
-type ResetPassword = (c: Context<Env>, directory: Directory, given: ResetParams) => Promise<boolean>;
+type ResetPassword = (c: Context<Env>, given: ResetParams) => Promise<boolean>;
 
 export function createResetPassword(deps: ResetDeps): ResetPassword {
   const { settings, limits, secrets, leastPasswordCharacters, leastAnswerMs } = deps;
-  return async (c, directory, given) => {
+  return async (c, given) => {
     if (!(await settings.get("recovery.enabled"))) throw disabledError();
     await secrets.password.assertAllowed(given.password, {
       username: given.user,
       minCharacters: leastPasswordCharacters,
     });
     await limits.consume(...limits.perClient(c, PER_CLIENT));
-    return withMinimumDuration(leastAnswerMs, () => useCode(deps, c, directory, given));
+    return withMinimumDuration(leastAnswerMs, () => useCode(deps, c, given));
   };
 }
 
@@ -42,14 +51,10 @@ interface Claimed extends Pick<Account, "key"> {
   readonly user: DirectoryUser;
 }
 
-async function useCode(
-  deps: ResetDeps,
-  c: Context<Env>,
-  directory: Directory,
-  given: ResetParams,
-): Promise<boolean> {
-  const { store, audit, time, random, codes } = deps;
-  const account = await findAccount(deps, directory, given);
+async function useCode(deps: ResetDeps, c: Context<Env>, given: ResetParams): Promise<boolean> {
+  const { store, audit, time, random, findAccount, codes } = deps;
+  const account = await findAccount(given);
+  c.set("eventData", eventDataOf(account));
   const identifier = identifierOf(account);
   const hash = await hashCode(deps, account, given.recoverycode);
   const claim = random.id();
@@ -61,7 +66,7 @@ async function useCode(
     return false;
   }
   const claimed = { key: account.key, identifier, claim, user: account.found };
-  if (!(await setPassword(deps, c, directory, claimed, given.password))) {
+  if (!(await setPassword(deps, c, claimed, given.password))) {
     await audit.write(c, { success: false, identifier, info: "the directory did not set the password" });
     return false;
   }
@@ -71,9 +76,8 @@ async function useCode(
 
 /** Sets the password and deletes the code, in one commit if the directory is in this database. */
 async function setPassword(
-  { store, audit, time, codes }: ResetDeps,
+  { store, audit, time, directory, codes }: ResetDeps,
   c: Context<Env>,
-  directory: Directory,
   { key, identifier, claim, user }: Claimed,
   password: string,
 ): Promise<boolean> {

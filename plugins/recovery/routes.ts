@@ -1,5 +1,6 @@
 import { IDEMPOTENCY_HEADER, language, route, tagged } from "sealpost/plugin";
 import * as v from "valibot";
+import { createFindAccount } from "./accounts.ts";
 import type { Options, RecoveryContext } from "./config.ts";
 import { PAGE_PATH } from "./message.ts";
 import { resetPage } from "./page.ts";
@@ -19,10 +20,11 @@ export function recoveryRoutes(
     Pick<Options, "leastPasswordCharacters" | "leastAnswerMs"> & { readonly codes: CodeStore },
 ) {
   const { capabilities, idempotent, leastPasswordCharacters } = deps;
-  const requestCode = createRequestCode(deps);
-  const resetPassword = createResetPassword(deps);
-  const directory = () => capabilities.use("directory");
-  const realmOf = (realm: string) => realm || directory().defaultRealm;
+  const directory = capabilities.use("directory");
+  const findAccount = createFindAccount({ ...deps, directory });
+  const requestCode = createRequestCode({ ...deps, directory, findAccount });
+  const resetPassword = createResetPassword({ ...deps, directory, findAccount });
+  const realmOf = (realm: string) => realm || directory.defaultRealm;
 
   return tagged(TAG, [
     route(
@@ -38,7 +40,7 @@ export function recoveryRoutes(
       },
       async (c, { body }) => {
         c.set("eventData", { user: body.user, realm: realmOf(body.realm) });
-        return idempotent(c, body, () => requestCode(c, directory(), body));
+        return idempotent(c, body, () => requestCode(c, body));
       },
     ),
     route(
@@ -53,7 +55,7 @@ export function recoveryRoutes(
       },
       async (c, { body }) => {
         c.set("eventData", { user: body.user, realm: realmOf(body.realm) });
-        return idempotent(c, body, () => resetPassword(c, directory(), body));
+        return idempotent(c, body, () => resetPassword(c, body));
       },
     ),
     route(

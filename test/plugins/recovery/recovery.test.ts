@@ -45,6 +45,35 @@ testOwnPlugin("recovery", {
 });
 
 describe("POST /recover", () => {
+  test.each([
+    { user: "ida@corp" },
+    { user: "IDA@Corp" },
+    { user: "ida@corp", realm: "corp" },
+    { user: "ida", realm: "corp" },
+  ])("finds the user of a realm as %p, and so does the reset", async (name) => {
+    await using instance = await recoveryInstance();
+    await addUser(instance, { username: "ida", realm: "corp", email: "ida@example.net" });
+    expect((await recover(instance, { ...name, email: "ida@example.net" })).value).toBe(true);
+    const given = Object.fromEntries(new URLSearchParams((await lastLink(instance)).hash.slice(1)));
+    expect(given).toMatchObject({ user: "ida", realm: "corp" });
+    expect((await reset(instance, given.code ?? "", name)).value).toBe(true);
+    for (const action of ["POST /recover", "POST /recover/reset"]) {
+      const rows = await auditRows(instance, action);
+      expect(rows.map(({ success, identifier }) => [success, identifier])).toEqual([[1, "ida@corp"]]);
+    }
+  });
+
+  test("finds a user whose name has an @, unless a realm has that name", async () => {
+    await using instance = await recoveryInstance();
+    await addUser(instance, { username: "ida@corp", email: "whole@example.net" });
+    const ask = () => recover(instance, { user: "ida@corp", email: "whole@example.net" });
+    await ask();
+    expect(await deliveredMails(instance)).toHaveLength(1);
+    await addUser(instance, { username: "bob", realm: "corp" });
+    await ask();
+    expect(await deliveredMails(instance)).toHaveLength(1);
+  });
+
   test("sends a link whose code sets a new password once", async () => {
     await using instance = await recoveryInstance();
     expect((await recover(instance)).value).toBe(true);

@@ -27,6 +27,9 @@ const ATTRIBUTES: Readonly<Record<string, (row: UserRow) => string>> = {
   certificate: ({ certificate }) => certificate,
 };
 
+/** Of one new user: each further one needs a user of that name who is created and deleted meanwhile. */
+const MAX_COMMITS = 5;
+
 /** Creates the directory of the users in Sealpost's own database. */
 export function createDirectory({
   store,
@@ -119,14 +122,17 @@ export async function createUser(
   also: readonly Statement[],
 ): Promise<"created" | "exists" | "taken"> {
   const [lookAlike] = await lookAlikeKeys(user.username);
-  try {
-    const [{ rowsAffected }] = await store.commit([users.insert(user, lookAlike), ...also]);
-    return rowsAffected > 0 ? "created" : "exists";
-  } catch (error) {
-    if (!isConstraintError(error)) throw error;
-    const holder = await users.find(user);
-    if (holder && holder.id !== user.id) return "taken";
-    throw error;
+  for (let commits = 1; ; commits++) {
+    try {
+      const [{ rowsAffected }] = await store.commit([users.insert(user, lookAlike), ...also]);
+      return rowsAffected > 0 ? "created" : "exists";
+    } catch (error) {
+      if (!isConstraintError(error)) throw error;
+      const holder = await users.find(user);
+      if (holder && holder.id !== user.id) return "taken";
+      // The holder of the name was deleted before it was read, or a statement of `also` cannot be committed.
+      if (commits === MAX_COMMITS) throw error;
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import { SealpostError } from "sealpost";
 import { type Env, isConstraintError, missingParameter, nameKey, type Statement } from "sealpost/plugin";
 import type { TokenChanges } from "./changes.ts";
 import type { TokenContext } from "./config.ts";
-import { conflict, type Enroll, userUnknown } from "./enroll.ts";
+import { type Enroll, userUnknown } from "./enroll.ts";
 import { denied, type ForeignAddresses, type OwnerNotice } from "./foreign.ts";
 import { auditedFields, type ChooseOwnPin, type OwnPin, SETPIN_RIGHT } from "./own-pin.ts";
 import type { Owners, Pins } from "./owners.ts";
@@ -22,7 +22,7 @@ interface Enrolled {
 
 /** Tokens, as admins see and change them. Each change is committed with its audit row. */
 export interface Tokens {
-  /** Creates a token, or replaces one. @throws {SealpostError} `conflict`, or an error of {@link Enroll}. */
+  /** Creates a token, or replaces one. @throws an error of {@link Enroll}. */
   init(c: Context<Env>, params: InitParams): Promise<Enrolled>;
   /** Returns one page, and the number of all matches. */
   page(c: Context<Env>, params: ListParams): Promise<{ rows: readonly TokenRow[]; total: number }>;
@@ -54,20 +54,25 @@ export function createTokens(deps: TokensDeps): Tokens {
   const { store, audit, random, guard, tokens, changes, owners, enroll, foreign, trigger } = deps;
   return {
     async init(c, params) {
-      const { row, own, owner, replaced, reroute } = await enroll(c, params);
-      setTarget(c, row);
-      const { serial, address: recipient, type } = row;
-      const info = [type, ...(replaced ? ["replaced"] : []), ...(reroute.info ? [reroute.info] : [])].join(
-        ", ",
-      );
-      const notice = await foreign.noticeOf(c, { token: row, owner });
-      await commitWithPin(deps, own, notice, [
-        replaced ? changes.replace(row) : changes.insert(row),
-        changes.requireChange(),
-        audit.row(c, { success: true, identifier: serial, recipient, info, fields: auditedFields(own) }),
-        changes.voidCodes([serial]),
-      ]);
-      reroute.report();
+      const { row, owner } = await untilCommitted(async () => {
+        const enrollment = await enroll(c, params);
+        const { row, own, owner, replaced, reroute } = enrollment;
+        setTarget(c, row);
+        const { serial, address: recipient, type } = row;
+        const infos = [type, ...(replaced ? ["replaced"] : []), ...(reroute.info ? [reroute.info] : [])];
+        const entry = { success: true, identifier: serial, recipient, info: infos.join(", ") };
+        const notice = await foreign.noticeOf(c, { token: row, owner });
+        const isCommitted = await commitWithPin(deps, own, notice, [
+          replaced ? changes.replace(row) : changes.insert(row),
+          changes.requireChange(),
+          audit.row(c, { ...entry, fields: auditedFields(own) }),
+          changes.voidCodes([serial]),
+        ]);
+        if (!isCommitted) return null;
+        reroute.report();
+        return enrollment;
+      });
+      const { serial } = row;
       if (row.rolloutState === "") return { serial, verification: null };
       const target = { token: row, owner };
       return { serial, verification: await trigger(c, [target], (sent) => [triggerRow(audit, c, sent)]) };
@@ -163,22 +168,43 @@ export async function findNamed(
   return rows;
 }
 
+/** More than the tokens that a user may get meanwhile, each of which can make a decision one of the past. */
+const MAX_COMMITS = 20;
+
+/**
+ * Decides about a token and commits that, again if other requests have changed tokens of the owner, or the one with the
+ * serial. So the last writer wins.
+ * @param attempt returns `null` if it could not commit.
+ */
+export async function untilCommitted<T>(attempt: () => Promise<T | null>): Promise<T> {
+  for (let commits = 0; commits < MAX_COMMITS; commits++) {
+    const result = await attempt();
+    if (result !== null) return result;
+  }
+  throw new SealpostError(
+    "database_unavailable",
+    "Other requests keep changing the tokens of this user: try again in a moment",
+  );
+}
+
 /**
  * Commits a token with the PIN of its owner, all or nothing, and sends the notice.
- * @throws {SealpostError} `conflict` if another request has changed tokens of the owner, or the one with the serial.
+ * @returns false if another request has changed tokens of the owner, or the one with the serial. Then nothing was done.
  */
 export async function commitWithPin(
   { store, changes }: Pick<TokensDeps, "store" | "changes">,
   { changed, pinHash }: OwnPin,
   { count, send }: OwnerNotice,
   statements: readonly Statement[],
-): Promise<void> {
+): Promise<boolean> {
   const all = [...count, changes.setPin(changed, pinHash), ...statements];
-  const results: readonly unknown[] = await store.commit(all).catch((cause) => {
-    if (!isConstraintError(cause)) throw cause;
-    throw conflict("Another request has changed this token, or tokens of its owner: try again", cause);
+  const results: readonly unknown[] | null = await store.commit(all).catch((error) => {
+    if (isConstraintError(error)) return null;
+    throw error;
   });
+  if (results === null) return false;
   await send(results.slice(0, count.length));
+  return true;
 }
 
 /** Sets what the event, and the audit row of a rejected request, say about the token. */

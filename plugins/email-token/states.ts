@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import { type Env, missingParameter } from "sealpost/plugin";
 import { assertRoom, conflict, userUnknown } from "./enroll.ts";
-import { commitWithPin, findNamed, notFound, setTarget, type TokensDeps } from "./manage.ts";
+import { commitWithPin, findNamed, notFound, setTarget, type TokensDeps, untilCommitted } from "./manage.ts";
 import { auditedFields } from "./own-pin.ts";
 import type { AssignParams, NamedParams } from "./schema.ts";
 
@@ -45,24 +45,26 @@ export function createTokenStates(deps: TokensDeps): TokenStates {
       for (const [name, value] of Object.entries({ serial, user }))
         if (value === "") throw missingParameter(name);
       c.set("auditTarget", { identifier: serial, recipient: "" });
-      const token = await tokens.find(serial);
-      if (!token) throw notFound();
-      setTarget(c, token);
-      const found = await owners.search({ user, realm, serial: "" });
-      const { owner } = found;
-      if (owner === null) throw userUnknown();
-      if (token.userId !== "" && token.userId !== owner.id) throw conflict("The token has another owner");
-      assertRoom(found.rows.filter((row) => row.serial !== serial));
-      await foreign.assertAllowed(c, { token, owner });
-      const own = await chooseOwnPin(c, pin, found);
-      const notice = await foreign.noticeOf(c, { token, owner });
-      await commitWithPin(deps, own, notice, [
-        changes.assign(serial, owner, own.pinHash || token.pinHash),
-        changes.requireChange(),
-        audit.row(c, { success: true, identifier: serial, fields: auditedFields(own, "user", "realm") }),
-        changes.voidCodes([serial]),
-      ]);
-      return true;
+      return untilCommitted(async () => {
+        const token = await tokens.find(serial);
+        if (!token) throw notFound();
+        setTarget(c, token);
+        const found = await owners.search({ user, realm, serial: "" });
+        const { owner } = found;
+        if (owner === null) throw userUnknown();
+        if (token.userId !== "" && token.userId !== owner.id) throw conflict("The token has another owner");
+        assertRoom(found.rows.filter((row) => row.serial !== serial));
+        await foreign.assertAllowed(c, { token, owner });
+        const own = await chooseOwnPin(c, pin, found);
+        const notice = await foreign.noticeOf(c, { token, owner });
+        const isCommitted = await commitWithPin(deps, own, notice, [
+          changes.assign(serial, owner, own.pinHash || token.pinHash),
+          changes.requireChange(),
+          audit.row(c, { success: true, identifier: serial, fields: auditedFields(own, "user", "realm") }),
+          changes.voidCodes([serial]),
+        ]);
+        return isCommitted || null;
+      });
     },
   };
 }

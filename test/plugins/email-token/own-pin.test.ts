@@ -18,6 +18,46 @@ const init = async (it: Started, json: object) => {
   return status === 200 ? 200 : error?.code;
 };
 
+describe("parallel requests at POST /token/init and /token/assign", () => {
+  test.each(["enrollEMAIL", "enrollEMAIL, setpin"])(
+    "give a user first tokens with one PIN, none of them with 409: %s",
+    async (rights) => {
+      await using it = await started();
+      await allow(it, `${rights}, tokenlist`);
+      const statuses = await Promise.all(Array.from({ length: 10 }, () => init(it, { pin: PIN })));
+      expect(statuses).toEqual(Array(10).fill(200));
+      const { value } = await it.request("GET", "/token/", { query: { user: "ann" } });
+      expect(value).toMatchObject({ count: 10 });
+      expect(await opens(it, { user: "ann", pass: PIN })).toBe(true);
+    },
+  );
+
+  test("leave all tokens of a user with the last PIN, and with ten tokens at most", async () => {
+    await using it = await started();
+    const pins = Array.from({ length: 14 }, (_, at) => `pin ${at}`);
+    const statuses = await Promise.all(pins.map((pin) => init(it, { pin })));
+    expect(statuses.toSorted()).toEqual([...Array(10).fill(200), ...Array(4).fill(905)]);
+    const { rows } = await it.database.read.run("SELECT DISTINCT pin_hash FROM email_token_token");
+    expect(rows).toHaveLength(1);
+  });
+
+  test("make and replace a token under one serial", async () => {
+    await using it = await started();
+    const statuses = await Promise.all(
+      Array.from({ length: 8 }, () => init(it, { pin: PIN, serial: "ONE" })),
+    );
+    expect(statuses).toEqual(Array(8).fill(200));
+  });
+
+  test("give one user several tokens of no one", async () => {
+    await using it = await started();
+    const serials = ["A", "B", "C", "D"];
+    for (const serial of serials) await init(it, { user: "", serial });
+    const assigned = serials.map((serial) => it.post("/token/assign", { serial, user: "ann", pin: PIN }));
+    expect((await Promise.all(assigned)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  });
+});
+
 describe("a PIN at POST /token/init", () => {
   test("becomes the user's, for all tokens, with the right setpin", async () => {
     await using it = await started();

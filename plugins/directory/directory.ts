@@ -27,7 +27,7 @@ const ATTRIBUTES: Readonly<Record<string, (row: UserRow) => string>> = {
   certificate: ({ certificate }) => certificate,
 };
 
-/** Of one new user: each further one needs a user of that name who is created and deleted meanwhile. */
+/** Bounds the commits of one new user: each further one needs another with this name, created and deleted meanwhile. */
 const MAX_COMMITS = 5;
 
 /** Creates the directory of the users in Sealpost's own database. */

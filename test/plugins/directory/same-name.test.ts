@@ -39,7 +39,7 @@ test("a user is created if the one who had the name is deleted before it can be 
   expect((await instance.request("GET", "/user/")).value).toMatchObject([{ userid: value, username: "Ann" }]);
 });
 
-test("a plugin's statement that violates a constraint creates no user, and is not repeated for ever", async () => {
+test("a plugin's statement that violates a constraint creates no user, and is committed a few times at most", async () => {
   let failed = 0;
   const { database } = afterFailures(async () => void failed++);
   const host = definePlugin({

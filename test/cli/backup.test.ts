@@ -85,9 +85,18 @@ describe("restore", () => {
       await runCli(["backup", "three.jsonl", "--portable"], options);
       const api = await server.logIn();
       await api.save("later", { server: "mail.example.org" });
-      expect(await restoring("three.db")).toMatchObject({ code: 1, stdout: "" });
+      const open = {
+        code: 1,
+        stdout: "",
+        stderr: expect.stringContaining("is open in another process; stop"),
+      };
+      expect(await restoring("three.db")).toMatchObject(open);
       expect(Object.keys(await api.list())).toHaveLength(4);
       await server.stop();
+      // The database existed before this start.
+      await using restarted = await startSealpost({ ...options, env: ENV });
+      expect(await restoring("three.db")).toMatchObject(open);
+      expect(Object.keys(await (await restarted.logIn(PASSWORD)).list())).toHaveLength(4);
     }
     expect(await definitions(path)).toBe(4);
     expect(await restoring("three.db")).toMatchObject({ code: 0, stderr: "" });

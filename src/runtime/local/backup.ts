@@ -211,7 +211,9 @@ async function makeRoom(path: string, { replace }: RestoreOptions): Promise<void
     await using database = new DatabaseFile(path, platform);
     const hasTables = await database.hasTables();
     if (hasTables && !replace) throw inTheWay(`${path} has data`);
-    await database.removeLog();
+    await database.removeLog().catch((cause) => {
+      throw inTheWay(`${path} is open in another process`, cause);
+    });
     if (hasTables) return;
   }
   await rm(path, { force: true });

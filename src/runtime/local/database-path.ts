@@ -1,4 +1,4 @@
-import { mkdir, open, stat } from "node:fs/promises";
+import { access, constants, mkdir, open, stat } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { getLogger } from "@logtape/logtape";
@@ -33,11 +33,16 @@ function pathOfUrl(url: string): string | null {
   }
 }
 
-/** Creates an empty file, which is a new database: SQLite would not make it private, and its log takes the file's mode. */
+/**
+ * Creates the file of a new database, which is empty: SQLite would not make it private, and its log takes the file's mode.
+ * A file with data is not opened. The end of a second descriptor would end the locks of SQLite (fcntl(2)), and the next
+ * program that closes the database would delete its log.
+ */
 export async function createFile(path: string): Promise<void> {
   await createFolder(dirname(path));
   try {
-    await using _ = await open(path, "a", DATABASE_MODE);
+    if (await isEmptyFile(path)) await (await open(path, "a", DATABASE_MODE)).close();
+    else await access(path, constants.W_OK);
   } catch (cause) {
     throw notWritable(`The database file ${path} cannot be written`, cause);
   }

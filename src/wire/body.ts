@@ -1,21 +1,43 @@
-import { SealpostError } from "../errors.ts";
+import { invalidParameter, SealpostError } from "../errors.ts";
 
 /** 256 KiB, the limit of routes without their own: ten times the size of a key with its certificate chain. */
 export const MAX_BODY_BYTES = 256 * 1024;
 
 /**
- * Reads the body of a request.
- * @throws {SealpostError} `too_large`, without reading on.
+ * Reads the body of a request. Copies what arrives, because a client can send octets one by one.
+ * @throws {SealpostError} `too_large`, without reading on; `invalid_parameter` if the client disconnects meanwhile.
  */
-export async function readBody({ body }: Request, maxBytes: number): Promise<Buffer<ArrayBuffer>> {
-  const pieces: Uint8Array[] = [];
+export async function readBody({ body }: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  let bytes = new Uint8Array(0);
   let size = 0;
-  for await (const piece of body ?? []) {
-    size += piece.length;
-    if (size > maxBytes) throw bodyTooLarge(maxBytes);
-    pieces.push(piece);
+  const read = async () => {
+    for await (const piece of body ?? []) {
+      const end = size + piece.length;
+      if (end > maxBytes) throw bodyTooLarge(maxBytes);
+      if (end > bytes.length) {
+        const grown = new Uint8Array(Math.min(maxBytes, Math.max(end, bytes.length * 2)));
+        grown.set(bytes.subarray(0, size));
+        bytes = grown;
+      }
+      bytes.set(piece, size);
+      size = end;
+    }
+  };
+  await wholeBody(read());
+  return bytes.subarray(0, size);
+}
+
+/**
+ * Returns the result of reading a body.
+ * @throws {SealpostError} `invalid_parameter` if the client disconnects meanwhile: each runtime has an error of its own.
+ */
+export async function wholeBody<T>(reading: Promise<T>): Promise<T> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof SealpostError) throw error;
+    throw invalidParameter("body", "expected all of it, but the client disconnected");
   }
-  return Buffer.concat(pieces, size);
 }
 
 /** Asserts that the body of a request is not declared to be larger. @throws {SealpostError} `too_large`. */

@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import { invalidParameter, SealpostError } from "../errors.ts";
+import { wholeBody } from "./body.ts";
 import { isEscapedUtf8, isReading } from "./request.ts";
 
 /** Parameters as the client sent them, by name. */
@@ -35,7 +36,7 @@ async function readBody(c: Context): Promise<RawParameters> {
   const reader =
     BODY_READERS[type] ?? (type.endsWith("+json") ? BODY_READERS["application/json"] : undefined);
   if (reader) return reader(c);
-  if ((await c.req.arrayBuffer()).byteLength === 0) return new Map();
+  if ((await wholeBody(c.req.arrayBuffer())).byteLength === 0) return new Map();
   throw new SealpostError(
     "unsupported_media_type",
     `Send ${Object.keys(BODY_READERS).join(", ")}, not ${header === undefined ? "a body without Content-Type" : "this Content-Type"}`,
@@ -44,7 +45,7 @@ async function readBody(c: Context): Promise<RawParameters> {
 
 /** A form body that starts with `{` is JSON that curl sent with its default media type. */
 async function formParameters(c: Context): Promise<RawParameters> {
-  const bytes = new Uint8Array(await c.req.arrayBuffer());
+  const bytes = new Uint8Array(await wholeBody(c.req.arrayBuffer()));
   const text = utf8TextOf(bytes);
   if (text?.trimStart().startsWith("{")) return jsonParameters(text);
   if (text !== null && isEscapedUtf8(text)) return formPairs(c, new URLSearchParams(text));
@@ -53,7 +54,7 @@ async function formParameters(c: Context): Promise<RawParameters> {
 }
 
 async function multipartParameters(c: Context): Promise<RawParameters> {
-  const bytes = new Uint8Array(await c.req.arrayBuffer());
+  const bytes = new Uint8Array(await wholeBody(c.req.arrayBuffer()));
   const entries = await multipartOf(c, bytes);
   if (entries.every(([, value]) => typeof value === "string" && !value.includes("\ufffd")))
     return formPairs(c, entries);
@@ -65,22 +66,32 @@ async function multipartOf(
   c: Context,
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<readonly [string, unknown][]> {
-  const headers = { "content-type": c.req.header("content-type") ?? "" };
-  const form = await new Response(bytes, { headers }).formData().catch((cause) => {
-    throw new SealpostError(
-      "invalid_parameter",
-      `ERR905: Invalid parameter: ${BODY}: expected multipart/form-data`,
-      {
-        parameter: BODY,
-        cause,
-      },
-    );
+  const type = c.req.header("content-type") ?? "";
+  const problem = (cause?: unknown) => {
+    const message = `ERR905: Invalid parameter: ${BODY}: expected multipart/form-data with its last boundary`;
+    return new SealpostError("invalid_parameter", message, { parameter: BODY, cause });
+  };
+  const form = await new Response(bytes, { headers: { "content-type": type } }).formData().catch((cause) => {
+    throw problem(cause);
   });
+  // Deno accepts a form that was cut off, without its last fields.
+  if (!isClosed(bytes, type)) throw problem();
   return [...form.entries()];
 }
 
+const BOUNDARY = /;\s*boundary=(?:"([^"]+)"|([^\s;]+))/i;
+
+/** Whether a multipart body ends with the delimiter that closes it (RFC 2046 5.1.1). Text may follow it. */
+function isClosed(bytes: Uint8Array<ArrayBuffer>, type: string): boolean {
+  const [, quoted, plain = ""] = BOUNDARY.exec(type) ?? [];
+  const delimiter = Buffer.from(`\r\n--${quoted ?? plain}--`, "latin1");
+  const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // A form without fields has nothing before it.
+  return body.includes(delimiter) || body.indexOf(delimiter.subarray(2)) === 0;
+}
+
 async function bodyText(c: Context): Promise<string> {
-  const text = utf8TextOf(await c.req.arrayBuffer());
+  const text = utf8TextOf(await wholeBody(c.req.arrayBuffer()));
   if (text === null) throw invalidParameter(BODY, "expected UTF-8");
   return text;
 }

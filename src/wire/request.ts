@@ -1,5 +1,4 @@
 import type { Context, MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { METHODS } from "../contracts/route.ts";
@@ -9,7 +8,7 @@ import { type CidrBlock, canonicalIp } from "../domain/network.ts";
 import { SECRET_NAMES } from "../domain/smtp-server.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import { type Meter, OTHER } from "../telemetry/meter.ts";
-import { assertLength, bodyTooLarge, MAX_BODY_BYTES, readBody } from "./body.ts";
+import { assertLength, MAX_BODY_BYTES, readBody } from "./body.ts";
 
 const REQUEST_ID_BYTES = 8;
 const ADDRESS_AND_PORT = /^(?:([\d.]+)|\[([\da-f:.]+)\]):\d{1,5}$/i;
@@ -69,18 +68,16 @@ export function measureRequests(meter: Meter): MiddlewareHandler<Env> {
 
 /** Rejects larger bodies. @param maxSize in bytes */
 export function limitBody(maxSize = MAX_BODY_BYTES): MiddlewareHandler<Env> {
-  const limit = bodyLimit({
-    maxSize,
-    onError: () => {
-      throw bodyTooLarge(maxSize);
-    },
-  });
-  return async (c, next) => {
-    if (!isReading(c)) return limit(c, next);
-    assertLength(c.req.raw, maxSize);
-    // Only workerd passes one on. Hono cannot copy it, and unread it would end the connection of the client.
-    if (c.req.raw.body !== null) await readBody(c.req.raw, maxSize);
-    return next();
+  return async function limitBody(c, next) {
+    const { raw } = c.req;
+    assertLength(raw, maxSize);
+    const isDeclared = raw.headers.has("content-length") && !raw.headers.has("transfer-encoding");
+    // Only workerd passes on the body of a read. Unread, it would end the connection of the client.
+    if (raw.body !== null && (isReading(c) || !isDeclared)) {
+      const body = await readBody(raw, maxSize);
+      if (!isReading(c)) c.req.raw = new Request(raw, { body });
+    }
+    await next();
   };
 }
 
@@ -125,6 +122,9 @@ const SECRETS = [
   "recoverycode",
   "confirm",
   "verify",
+  "secret",
+  "option.secret",
+  "option.headers",
 ];
 const API_KEY_NAMES = /^(x-)?api[_-]?key$/i;
 /** RFC 9110 7.2: `uri-host [ ":" port ]`. */

@@ -90,12 +90,13 @@ const FALSE = ["false", "0"];
  * Converts a parameter to the type that its schema expects, because forms and queries have only text. Digits become a
  * number; `true`, `1`, `false` and `0` become a boolean. A value that does not fit stays, and the schema rejects it.
  * @returns `undefined` for `null` and for an empty text, so that the default applies. An optional text without a default
- * keeps the empty text, which then differs from an absent one. A `nullish` schema gets `null`, which resets a value that
- * stays when the parameter is absent.
+ * keeps the empty text if its schema accepts it, as one that clears a value does. A `nullish` schema gets `null`, which
+ * resets a value that stays when the parameter is absent.
  */
 export function coerce(schema: v.GenericSchema, value: unknown): unknown {
   const kind = kindOf(schema);
-  const isAbsent = value === "" && !takesEmpty(schema) && (kind !== "string" || hasDefault(schema));
+  const isAbsent =
+    value === "" && !takesEmpty(schema) && (kind !== "string" || hasDefault(schema) || !v.is(schema, ""));
   if (value === null || isAbsent) {
     return schema.type === "nullish" ? null : undefined;
   }

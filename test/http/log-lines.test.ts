@@ -23,6 +23,22 @@ const LEASE_SECONDS = 10;
 const properties = () => records.map((record) => record.properties);
 const lines = () => records.map(({ message }) => message.join(""));
 
+test("a body that its client does not finish is a client error, without a line", async () => {
+  await using instance = await testInstance();
+  const cutOff = () =>
+    new ReadableStream({
+      pull: (controller) => controller.error(new DOMException("The connection was closed", "AbortError")),
+    });
+  const message = "ERR905: Invalid parameter: body: expected all of it, but the client disconnected";
+  for (const path of ["/auth", "/smtpserver/a"])
+    for (const headers of [{}, { "content-length": "100" }]) {
+      const options = { body: cutOff(), headers: { "content-type": "application/json", ...headers } };
+      const { status, error } = await instance.request("POST", path, options);
+      expect([path, status, error?.message]).toEqual([path, 400, message]);
+    }
+  expect(records).toEqual([]);
+});
+
 describe("a rejected login", () => {
   const fail = ({ request }: TestInstance, peer: string) =>
     request("POST", "/auth", { json: { username: "hunter2", password: "hunter3" }, token: null, peer });

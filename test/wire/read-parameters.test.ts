@@ -103,15 +103,15 @@ describe("parameters", () => {
     expect(error?.message).toBe("ERR905: Invalid parameter: server: given more than once");
   });
 
-  test.each(["password", "private_key", "private_key_password", "pass", "pin", "recoverycode"])(
-    "that are secret are rejected in a query: %s",
-    async (name) => {
-      const { status, error, text } = await rejected({ json: { server: "a" }, query: { [name]: "hunter2" } });
-      expect([status, error?.code]).toEqual([400, 905]);
-      expect(error?.message).toStartWith(`ERR905: Invalid parameter: ${name}: `);
-      expect(text).not.toContain("hunter2");
-    },
-  );
+  test.each([
+    ...["password", "private_key", "private_key_password", "pass", "pin", "recoverycode"],
+    ...["secret", "option.secret", "option.headers"],
+  ])("that are secret are rejected in a query: %s", async (name) => {
+    const { status, error, text } = await rejected({ json: { server: "a" }, query: { [name]: "hunter2" } });
+    expect([status, error?.code]).toEqual([400, 905]);
+    expect(error?.message).toStartWith(`ERR905: Invalid parameter: ${name}: `);
+    expect(text).not.toContain("hunter2");
+  });
 
   test("that are secret are rejected in every query, even if the route reads no parameter", async () => {
     await using instance = await testInstance();
@@ -141,6 +141,13 @@ describe("parameters", () => {
     [
       "a broken multipart form",
       { body: "--x", headers: { "content-type": "multipart/form-data; boundary=b" } },
+    ],
+    [
+      "a multipart form that was cut off after a field",
+      {
+        body: '--b\r\nContent-Disposition: form-data; name="server"\r\n\r\na\r\n--b\r\n',
+        headers: { "content-type": "multipart/form-data; boundary=b" },
+      },
     ],
     [
       "a multipart form without boundary",

@@ -7,6 +7,7 @@ const schema = v.object({
   whole: v.optional(v.pipe(v.number("expected a whole number"), v.integer("expected a whole number")), 25),
   text: v.optional(v.string("expected a text"), "default"),
   secret: v.optional(v.string("expected a text")),
+  address: v.optional(v.pipe(v.string("expected a text"), v.includes("@", "expected an address"))),
   kept: v.nullish(v.pipe(v.number("expected a whole number"), v.integer("expected a whole number"))),
 });
 const parse = (values: Record<string, unknown>) => validate(schema, new Map(Object.entries(values)));
@@ -54,6 +55,11 @@ describe("validate()", () => {
     ["", 25],
   ])("converts %p to the integer %p", (given, whole) => {
     expect(parse({ whole: given }).whole).toBe(whole);
+  });
+
+  test("an empty text of an optional parameter is kept if it is a value of it, and otherwise absent", () => {
+    expect(parse({ secret: "", address: "" })).toEqual({ ...parse({}), secret: "" });
+    expect(refusal({ address: " " })).toBe("ERR905: Invalid parameter: address: expected an address");
   });
 
   test.each<[given: unknown, kept: number | null | undefined]>([

@@ -1,8 +1,8 @@
 import { getLogger } from "@logtape/logtape";
 import type { Scrypt } from "../../contracts/platform.ts";
-import { invalidParameter, SealpostError } from "../../errors.ts";
+import { SealpostError } from "../../errors.ts";
 import { scrypt } from "../../secrets/password.ts";
-import { assertLength, MAX_BODY_BYTES, readBody } from "../../wire/body.ts";
+import { assertLength, MAX_BODY_BYTES, readBody, wholeBody } from "../../wire/body.ts";
 import type { Bindings } from "./bindings.ts";
 import { configureConsole } from "./logging.ts";
 import { errorResponse, isRejectedCall, unavailable } from "./unavailable.ts";
@@ -88,15 +88,10 @@ function lost(cause: unknown): Response {
 async function receive(request: Request): Promise<Request> {
   const maxBytes = isRead(request) ? MAX_BODY_BYTES : MAX_ROUTE_BODY_BYTES;
   assertLength(request, maxBytes);
-  try {
-    if (request.body === null) return request;
-    const isDeclared = request.headers.has("Content-Length");
-    const body = await (isDeclared ? request.arrayBuffer() : readBody(request, maxBytes));
-    return new Request(request, { body: isRead(request) ? null : body });
-  } catch (error) {
-    if (error instanceof SealpostError) throw error;
-    throw invalidParameter("body", "expected all of it, but the client disconnected");
-  }
+  if (request.body === null) return request;
+  const isDeclared = request.headers.has("Content-Length");
+  const body = await (isDeclared ? wholeBody(request.arrayBuffer()) : readBody(request, maxBytes));
+  return new Request(request, { body: isRead(request) ? null : body });
 }
 
 function isRead({ method }: Request): boolean {

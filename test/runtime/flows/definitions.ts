@@ -45,6 +45,29 @@ export const DEFINITIONS: readonly Flow[] = [
     },
   },
   {
+    claim: "a multipart form that is cut off saves nothing, wherever it is cut",
+    async run({ origin, admin }) {
+      const part = (name: string, value: string) =>
+        `--x\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
+      const fields = { server: "mail.example.org", password: "pw", sender: "otp@example.org", tls: "true" };
+      const whole = `${Object.entries(fields)
+        .map(([name, value]) => part(name, value))
+        .join("")}--x--\r\n`;
+      const statusOf = async (body: string) => {
+        const headers = { Authorization: admin.token, "Content-Type": 'multipart/form-data; boundary="x"' };
+        return (await fetch(`${origin}/smtpserver/cut`, { method: "POST", headers, body })).status;
+      };
+      const cuts = ["--x--", "--x", "true", "tls", "otp@"].map((mark) =>
+        whole.slice(0, whole.lastIndexOf(mark)),
+      );
+      for (const cut of [...cuts, whole.replace("--x--", "--x")])
+        expect([cut, await statusOf(cut)]).toEqual([cut, 400]);
+      expect((await admin.list()).cut).toBeUndefined();
+      expect(await statusOf(whole)).toBe(200);
+      expect((await admin.list()).cut).toMatchObject({ tls: true, sender: "otp@example.org" });
+    },
+  },
+  {
     claim: "a change without a password keeps the password and shows it as before",
     async run({ admin }) {
       const { password, ...others } = DEFINITION;

@@ -99,6 +99,12 @@ export function invalidParameter(name: string, expected: string): SealpostError 
   });
 }
 
+/** Returns the error for a body whose client disconnected before its end. Each runtime has an error of its own for it. */
+export function incompleteBody(cause: unknown): SealpostError {
+  if (cause instanceof SealpostError) return cause;
+  return invalidParameter("body", "expected all of it, but the client disconnected");
+}
+
 /** Returns an error that rejects what the caller sent. @throws {unknown} any other error. */
 export function asRejection(error: unknown): SealpostError {
   if (error instanceof SealpostError && error.status < 500) return error;

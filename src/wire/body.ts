@@ -1,4 +1,4 @@
-import { invalidParameter, SealpostError } from "../errors.ts";
+import { incompleteBody, SealpostError } from "../errors.ts";
 
 /** 256 KiB, the limit of routes without their own: ten times the size of a key with its certificate chain. */
 export const MAX_BODY_BYTES = 256 * 1024;
@@ -23,21 +23,10 @@ export async function readBody({ body }: Request, maxBytes: number): Promise<Uin
       size = end;
     }
   };
-  await wholeBody(read());
+  await read().catch((error) => {
+    throw incompleteBody(error);
+  });
   return bytes.subarray(0, size);
-}
-
-/**
- * Returns the result of reading a body.
- * @throws {SealpostError} `invalid_parameter` if the client disconnects meanwhile: each runtime has an error of its own.
- */
-export async function wholeBody<T>(reading: Promise<T>): Promise<T> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (error instanceof SealpostError) throw error;
-    throw invalidParameter("body", "expected all of it, but the client disconnected");
-  }
 }
 
 /** Asserts that the body of a request is not declared to be larger. @throws {SealpostError} `too_large`. */

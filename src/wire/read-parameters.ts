@@ -1,6 +1,5 @@
 import type { Context } from "hono";
-import { invalidParameter, SealpostError } from "../errors.ts";
-import { wholeBody } from "./body.ts";
+import { incompleteBody, invalidParameter, SealpostError } from "../errors.ts";
 import { isEscapedUtf8, isReading } from "./request.ts";
 
 /** Parameters as the client sent them, by name. */
@@ -36,16 +35,22 @@ async function readBody(c: Context): Promise<RawParameters> {
   const reader =
     BODY_READERS[type] ?? (type.endsWith("+json") ? BODY_READERS["application/json"] : undefined);
   if (reader) return reader(c);
-  if ((await wholeBody(c.req.arrayBuffer())).byteLength === 0) return new Map();
+  if ((await bodyOf(c)).byteLength === 0) return new Map();
   throw new SealpostError(
     "unsupported_media_type",
     `Send ${Object.keys(BODY_READERS).join(", ")}, not ${header === undefined ? "a body without Content-Type" : "this Content-Type"}`,
   );
 }
 
+async function bodyOf(c: Context): Promise<ArrayBuffer> {
+  return c.req.arrayBuffer().catch((error) => {
+    throw incompleteBody(error);
+  });
+}
+
 /** A form body that starts with `{` is JSON that curl sent with its default media type. */
 async function formParameters(c: Context): Promise<RawParameters> {
-  const bytes = new Uint8Array(await wholeBody(c.req.arrayBuffer()));
+  const bytes = new Uint8Array(await bodyOf(c));
   const text = utf8TextOf(bytes);
   if (text?.trimStart().startsWith("{")) return jsonParameters(text);
   if (text !== null && isEscapedUtf8(text)) return formPairs(c, new URLSearchParams(text));
@@ -54,7 +59,7 @@ async function formParameters(c: Context): Promise<RawParameters> {
 }
 
 async function multipartParameters(c: Context): Promise<RawParameters> {
-  const bytes = new Uint8Array(await wholeBody(c.req.arrayBuffer()));
+  const bytes = new Uint8Array(await bodyOf(c));
   const entries = await multipartOf(c, bytes);
   if (entries.every(([, value]) => typeof value === "string" && !value.includes("\ufffd")))
     return formPairs(c, entries);
@@ -91,7 +96,7 @@ function isClosed(bytes: Uint8Array<ArrayBuffer>, type: string): boolean {
 }
 
 async function bodyText(c: Context): Promise<string> {
-  const text = utf8TextOf(await wholeBody(c.req.arrayBuffer()));
+  const text = utf8TextOf(await bodyOf(c));
   if (text === null) throw invalidParameter(BODY, "expected UTF-8");
   return text;
 }

@@ -8,7 +8,7 @@ import { type CidrBlock, canonicalIp } from "../domain/network.ts";
 import { SECRET_NAMES } from "../domain/smtp-server.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import { type Meter, OTHER } from "../telemetry/meter.ts";
-import { assertLength, MAX_BODY_BYTES, readBody } from "./body.ts";
+import { bodyTooLarge, MAX_BODY_BYTES, readBody } from "./body.ts";
 
 const REQUEST_ID_BYTES = 8;
 const ADDRESS_AND_PORT = /^(?:([\d.]+)|\[([\da-f:.]+)\]):\d{1,5}$/i;
@@ -70,7 +70,7 @@ export function measureRequests(meter: Meter): MiddlewareHandler<Env> {
 export function limitBody(maxSize = MAX_BODY_BYTES): MiddlewareHandler<Env> {
   return async function limitBody(c, next) {
     const { raw } = c.req;
-    assertLength(raw, maxSize);
+    if (Number(raw.headers.get("content-length")) > maxSize) throw bodyTooLarge(maxSize);
     const isDeclared = raw.headers.has("content-length") && !raw.headers.has("transfer-encoding");
     // Only workerd passes on the body of a read. Unread, it would end the connection of the client.
     if (raw.body !== null && (isReading(c) || !isDeclared)) {

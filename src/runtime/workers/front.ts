@@ -1,8 +1,8 @@
 import { getLogger } from "@logtape/logtape";
 import type { Scrypt } from "../../contracts/platform.ts";
-import { SealpostError } from "../../errors.ts";
+import { incompleteBody, SealpostError } from "../../errors.ts";
 import { scrypt } from "../../secrets/password.ts";
-import { assertLength, MAX_BODY_BYTES, readBody, wholeBody } from "../../wire/body.ts";
+import { assertLength, MAX_BODY_BYTES, readBody } from "../../wire/body.ts";
 import type { Bindings } from "./bindings.ts";
 import { configureConsole } from "./logging.ts";
 import { errorResponse, isRejectedCall, unavailable } from "./unavailable.ts";
@@ -90,7 +90,10 @@ async function receive(request: Request): Promise<Request> {
   assertLength(request, maxBytes);
   if (request.body === null) return request;
   const isDeclared = request.headers.has("Content-Length");
-  const body = await (isDeclared ? wholeBody(request.arrayBuffer()) : readBody(request, maxBytes));
+  const reading = isDeclared ? request.arrayBuffer() : readBody(request, maxBytes);
+  const body = await reading.catch((error) => {
+    throw incompleteBody(error);
+  });
   return new Request(request, { body: isRead(request) ? null : body });
 }
 

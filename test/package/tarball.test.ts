@@ -57,12 +57,15 @@ test.skipIf(obstacle !== "")("npm pack holds every file of exports, README and L
   expect(needed.filter((file) => !files.includes(file))).toEqual([]);
 });
 
-test.skipIf(obstacle !== "")("npm does not pack the repository itself, and lets its script do so", async () => {
-  const failed = await run(["npm", "pack", "--dry-run"], ROOT).catch(String);
-  expect(failed).toContain("The package is built in dist/package: npm run pack");
-  // npm runs it before the script "pack".
-  await run(["npm", "run", "prepack"], ROOT);
-});
+test.skipIf(obstacle !== "")(
+  "npm does not pack the repository itself, and lets its script do so",
+  async () => {
+    const failed = await run(["npm", "pack", "--dry-run"], ROOT).catch(String);
+    expect(failed).toContain("The package is built in dist/package: npm run pack");
+    // npm runs it before the script "pack".
+    await run(["npm", "run", "prepack"], ROOT);
+  },
+);
 
 test.skipIf(obstacle !== "" || process.platform !== "linux")(
   "with its peers it takes at most 62 MB on Linux, has no TypeScript and nothing that only some need",

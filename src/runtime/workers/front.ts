@@ -16,6 +16,8 @@ const RETRY_SECONDS = 2;
 const ONCE = /^\/(oauth\/callback$|operator\/)/;
 /** More than any route takes. */
 const MAX_ROUTE_BODY_BYTES = 16 * 1_048_576;
+/** Responses that pass as they come: pages of the audit log for programs. */
+const LARGE = /^text\/csv/;
 /** Methods whose requests need no password hash. */
 const READS = ["GET", "HEAD", "OPTIONS"];
 
@@ -45,7 +47,7 @@ export const FRONT = {
     try {
       const received = await receive(request);
       if (isRead(request)) return await read(namespace, received);
-      return await namespace.getByName(NAME).serve(received, scrypt).catch(lost);
+      return await namespace.getByName(NAME).serve(received, scrypt).then(whole).catch(lost);
     } catch (error) {
       return error instanceof SealpostError ? errorResponse(error) : unavailable(error);
     }
@@ -54,7 +56,7 @@ export const FRONT = {
 
 /** Other reads change nothing, so one that the object lost, as in a deployment, is repeated by the next object. */
 async function read(namespace: Namespace, request: Request): Promise<Response> {
-  const call = () => namespace.getByName(NAME).fetch(request);
+  const call = async () => whole(await namespace.getByName(NAME).fetch(request));
   const isRepeatable = !ONCE.test(new URL(request.url).pathname);
   try {
     return await call().catch((error) => {
@@ -70,6 +72,12 @@ async function read(namespace: Namespace, request: Request): Promise<Response> {
 function busy(cause: unknown): SealpostError {
   const message = "The instance has just ended, or receives too many requests: try again in a moment";
   return new SealpostError("busy", message, { cause, retryAfterSeconds: RETRY_SECONDS });
+}
+
+/** Returns a response with all of its body: if the object ended meanwhile, the client would get a part, as a success. */
+async function whole(response: Response): Promise<Response> {
+  if (response.body === null || LARGE.test(response.headers.get("Content-Type") ?? "")) return response;
+  return new Response(await response.arrayBuffer(), response);
 }
 
 /** The response if the object ended while it handled a request. A 503 would have the client repeat it, and send twice. */

@@ -283,6 +283,18 @@ test("a read whose object ends meanwhile gets its response from the next object"
   expect(lines.join()).toContain("A read did not reach the object");
 });
 
+test.each([
+  ["a read", "GET", 200],
+  ["a change, which is not repeated,", "POST", 500],
+])("%s whose object ends in its response is no part of a success", async (_, method, status) => {
+  using folder = temporaryFolder();
+  await using worker = await start(folder.path);
+  const response = await fetch(new URL("/doors/cut-once", worker.url), { method });
+  expect(response.status).toBe(status);
+  // The whole of another response.
+  expect(await response.json()).toBeObject();
+});
+
 test("a read with a body is repeated, too: the body does not reach the object", async () => {
   using folder = temporaryFolder();
   await using worker = await start(folder.path);

@@ -58,6 +58,9 @@ for (const allowed of [1, 2]) {
 for (const [what, script] of [
   ["at MAIL with 421", { mail: mis.replyAndClose("421 4.3.2 Too many connections") }],
   ["at MAIL with 432", { mail: mis.reply("432 4.3.2 Concurrent connections limit exceeded") }],
+  ["at RCPT with 432", { rcpt: mis.reply("432 4.3.2 Concurrent connections limit exceeded") }],
+  ["at DATA with 432", { data: mis.reply("432 4.3.2 Concurrent connections limit exceeded") }],
+  ["after DATA with 432", { body: mis.reply("432 4.3.2 Concurrent connections limit exceeded") }],
   ["at AUTH with 454", { auth: mis.reply("454 4.7.0 Too many connections") }],
   ["at the greeting with 450", { greeting: mis.replyAndClose("450 4.3.2 Too many connections") }],
   ["at the greeting with 554", { greeting: mis.replyAndClose("554 5.7.0 Too many connections") }],
@@ -79,6 +82,51 @@ for (const [what, script] of [
     expect(server.connections).toHaveLength(5);
   });
 }
+
+for (const step of ["rcpt", "body"] as const) {
+  for (const allowed of [1, 2, 4]) {
+    test(`six messages arrive once each if ${allowed} at a time are allowed, and 432 rejects others at ${step}`, async () => {
+      let running = 0;
+      const limit: mis.Misbehavior = (peer, proceed) => {
+        if (running >= allowed) peer.write("432 4.3.2 Concurrent connections limit exceeded\r\n");
+        else {
+          running++;
+          if (step === "rcpt") proceed();
+          else finish(peer, proceed);
+        }
+      };
+      const finish: mis.Misbehavior = (_peer, proceed) =>
+        void setTimeout(() => {
+          running--;
+          proceed();
+        }, 60);
+      await using server = await startSmtpServer({ script: { body: finish, [step]: limit } });
+      await using transport = makeTransport();
+      for (const round of ["cold", "warm"]) {
+        const recipients = Array.from({ length: 6 }, (_, index) => `${round}${index}@example.net`);
+        const receipts = await Promise.all(
+          recipients.map((recipient) => sendTo(transport, serverAt(server.port), { recipient })),
+        );
+        expect(receipts.map(({ successful }) => successful)).toEqual(recipients.map(() => true));
+        const arrived = server.messages.slice(-6).flatMap((message) => message.recipients);
+        expect(arrived.toSorted()).toEqual(recipients);
+      }
+    });
+  }
+}
+
+test("a 432 at RCPT without another connection is the failure of its message", async () => {
+  const script = { rcpt: mis.reply("432 4.3.2 Concurrent connections limit exceeded") };
+  await using server = await startSmtpServer({ script });
+  await using transport = makeTransport();
+  expect(await sendTo(transport, serverAt(server.port))).toMatchObject({
+    failure: { phase: "recipient", code: "rate_limited", outcome: "not-sent" },
+  });
+  expect(server.connections).toHaveLength(1);
+  const receipts = await Promise.all([1, 2, 3, 4, 5, 6].map(() => sendTo(transport, serverAt(server.port))));
+  for (const receipt of receipts) expect(receipt).toMatchObject({ failure: { code: "rate_limited" } });
+  expect(server.connections.length).toBeLessThan(1 + 2 * 6);
+});
 
 test("a sender that is rejected on each connection is the failure of its message", async () => {
   const script = { mail: mis.reply("450 4.1.8 Sender address rejected") };

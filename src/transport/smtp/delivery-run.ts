@@ -45,8 +45,10 @@ const NO_PREPARING_MS = 3_600_000;
 const DROPPED_REPLIES: readonly number[] = [500, 501, 502, 503];
 /** After this many messages, some relays reject MAIL by another code than 421, until there is a new connection. */
 const MANY_MESSAGES = 100;
-/** Replies to a surplus connection: 421 (RFC 5321 3.8), and 432, which Microsoft 365 sends at AUTH. */
-const LIMIT_REPLIES: readonly number[] = [421, 432];
+/** Microsoft 365 sends it at AUTH, RCPT and after DATA for more connections at a time than it allows. */
+const CONNECTION_LIMIT = 432;
+/** Replies to a surplus connection. For 421, see RFC 5321 3.8. */
+const LIMIT_REPLIES: readonly number[] = [421, CONNECTION_LIMIT];
 /** RFC 3463 X.7.x: the server's policy. */
 const POLICY = /^\d\.7\./;
 /** Words for reasons of 421 other than the number of connections. */
@@ -356,13 +358,13 @@ function isSpent(result: Result, { messages }: SmtpConnection): boolean {
   return phase === "sender" && reply !== null && retryable && messages > MANY_MESSAGES;
 }
 
-/** Whether the server takes no further connection now. Nothing was sent on this one, which is new. */
+/** Whether the server takes no further connection now, and has accepted nothing on this one. */
 function isServerLimit(result: Result): boolean {
   if (result.successful || result.failure.outcome === "unknown") return false;
   const { phase, code, reply } = result.failure;
-  // Other rejections of MAIL may concern the sender, or the number of messages.
-  if (phase === "sender") return reply !== null && LIMIT_REPLIES.includes(reply.code);
-  return OPENING_PHASES.includes(phase) && code === "rate_limited";
+  if (OPENING_PHASES.includes(phase)) return code === "rate_limited";
+  // Other rejections may concern the sender, the recipient, or the number of messages.
+  return reply?.code === CONNECTION_LIMIT || (phase === "sender" && reply?.code === 421);
 }
 
 /**

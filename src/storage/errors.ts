@@ -25,7 +25,7 @@ const CANNOT_OPEN = broken(
   "The database file cannot be opened: check that its folder exists and is writable",
 );
 const FILE_GONE = broken(
-  "The database file was deleted, replaced or emptied while it was open: put the right file in its place, then restart",
+  "The database file or its log was deleted, replaced or emptied while it was open: put the right files in their place, then restart",
 );
 const CLOSED: Meaning = { code: "database_unavailable", message: "The database has been closed" };
 const INVALID_URL: Meaning = {
@@ -153,7 +153,7 @@ export function remoteError(error: unknown): unknown {
   return explain(UNREACHABLE, error, isOverloaded(error) ? SealpostError : ResponseLostError);
 }
 
-/** The error of every operation after the open file was deleted, replaced or emptied. */
+/** The error of every operation after the open file or its log was deleted, replaced or emptied. */
 export function fileGoneError(): SealpostError {
   return explain(FILE_GONE, undefined);
 }

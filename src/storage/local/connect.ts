@@ -2,7 +2,8 @@ import type { Platform } from "../../contracts/platform.ts";
 import type { Connection, Connections } from "../libsql-database.ts";
 import { openBackgroundClient } from "./background-client.ts";
 import { changeMark, openLocalClient, pathOf } from "./client.ts";
-import { type ConnectionRole, createFileCheck, type LocalClient, ManagedConnection } from "./connection.ts";
+import { type ConnectionRole, type LocalClient, ManagedConnection } from "./connection.ts";
+import { FileCheck } from "./file-check.ts";
 
 /** Longer than any commit takes, shorter than clients wait for a response. */
 const LOCK_TIMEOUT_MS = 5_000;
@@ -34,14 +35,14 @@ interface LocalOptions {
 
 /** Connects to a file: one connection writes, one writes in the background, and another reads. */
 export function connectFile(options: LocalOptions): Connections {
-  const assertFile = createFileCheck(() => pathOf(options.url));
-  const writer = connect(options, { ...WRITER, assertFile });
-  const background = connect(options, { ...WRITER, closingPragmas: [], assertFile }, () => {
+  const fileCheck = new FileCheck(() => pathOf(options.url));
+  const writer = connect(options, { ...WRITER, fileCheck });
+  const background = connect(options, { ...WRITER, closingPragmas: [], fileCheck }, () => {
     // It opens late: the path may name another file since, or none.
-    assertFile();
+    fileCheck.assert();
     return openBackgroundClient(options.url);
   });
-  const reader = connect(options, { ...READER, assertFile });
+  const reader = connect(options, { ...READER, fileCheck });
   return { ...connections(writer, reader, options), background };
 }
 

@@ -1,9 +1,9 @@
-import { statSync } from "node:fs";
 import type { Client } from "@libsql/client";
 import { Semaphore } from "../../async/semaphore.ts";
 import type { Platform } from "../../contracts/platform.ts";
-import { closedError, fileGoneError, isBusy, isConstraintError, localError, openError } from "../errors.ts";
+import { closedError, isBusy, isConstraintError, localError, openError } from "../errors.ts";
 import type { Connection, RunOptions } from "../libsql-database.ts";
+import type { FileCheck } from "./file-check.ts";
 
 /** A commit with one fsync takes about this long on a plain disk. */
 const INITIAL_WAIT_MS = 4;
@@ -21,8 +21,8 @@ export interface ConnectionRole {
   readonly closingPragmas: readonly string[];
   /** False for a database in memory, which a reconnect would lose. */
   readonly canReconnect: boolean;
-  /** Called before each operation of an open client. @throws {SealpostError} `database_unavailable` if the open file is no longer the database. */
-  readonly assertFile?: () => void;
+  /** Asserted before each operation of an open client. */
+  readonly fileCheck?: FileCheck;
   /** Returns a mark that changes with each commit of another connection. The client must be idle. */
   readonly changeMark?: (client: LocalClient) => string | null;
 }
@@ -98,9 +98,11 @@ export class ManagedConnection implements Connection {
   async #runUntil<T>(deadlineMs: number, operation: (client: LocalClient) => Promise<T>): Promise<T> {
     for (let failures = 0; ; failures++) {
       // Its error must not reconnect, which would use, or create, another file.
-      if (this.#client !== null) this.#options.assertFile?.();
+      if (this.#client !== null) this.#options.fileCheck?.assert();
       try {
-        return await operation(await this.#connected());
+        const result = await operation(await this.#connected());
+        this.#options.fileCheck?.opened(this);
+        return result;
       } catch (error) {
         if (isBusy(error)) this.#busyCount++;
         if (!isConstraintError(error)) await this.#reconnect();
@@ -125,6 +127,7 @@ export class ManagedConnection implements Connection {
   async #reconnect(): Promise<void> {
     if (!this.#options.canReconnect) return;
     this.#isReady = false;
+    this.#options.fileCheck?.closed(this);
     await this.#client?.reconnect();
   }
 
@@ -133,21 +136,4 @@ export class ManagedConnection implements Connection {
     const share = ((this.#options.randomBytes(1)[0] ?? 0) + 1) / 256;
     return new Promise((resolve) => setTimeout(resolve, maxMs * share));
   }
-}
-
-/**
- * Creates a check that the path still names the file that was opened. SQLite goes on in a file that was deleted or
- * replaced, and all that it writes is lost at the end of the process.
- */
-export function createFileCheck(pathOf: () => string): () => void {
-  let path: string | null = null;
-  let opened: string | null = null;
-  return () => {
-    path ??= pathOf();
-    const stats = statSync(path, { throwIfNoEntry: false });
-    // A new database is an empty file at first.
-    const current = stats === undefined || stats.size === 0 ? null : `${stats.dev} ${stats.ino}`;
-    opened ??= current;
-    if (current !== opened) throw fileGoneError();
-  };
 }

@@ -77,8 +77,12 @@ export function failureCodeOf(error: unknown): FailureCode {
   return find(error, MAX_DEPTH) ?? "network";
 }
 
-/** Returns the failure code for an error of a name lookup. No server is involved yet, so `refused` and `closed` mean that the lookup failed. */
+/**
+ * Returns the failure code for an error of a name lookup. No server is involved yet, so `refused` and `closed` mean that the
+ * lookup failed. `EINVAL` is Node's for a name that cannot exist: an A-label that is no Punycode (RFC 5890 2.3.2.1).
+ */
 export function lookupFailureCode(error: unknown): FailureCode {
+  if (Reflect.get(Object(error), "code") === "EINVAL") return "dns_not_found";
   const code = failureCodeOf(error);
   return code === "refused" || code === "closed" ? "unreachable" : code;
 }

@@ -83,6 +83,12 @@ describe("failureCodeOf()", () => {
   });
 });
 
+test("a lookup that rejects the name, as Node does for an ill-formed A-label, finds none", () => {
+  expect(lookupFailureCode(withCode("EINVAL"))).toBe("dns_not_found");
+  expect(lookupFailureCode(withCode("EMFILE"))).toBe("network");
+  expect(failureCodeOf(withCode("EINVAL"))).toBe("network");
+});
+
 test("a name server that refuses or closes makes the name unreachable", () => {
   expect(lookupFailureCode(withCode("ECONNREFUSED"))).toBe("unreachable");
   expect(lookupFailureCode(withCode("ECONNRESET"))).toBe("unreachable");

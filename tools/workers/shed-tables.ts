@@ -6,12 +6,9 @@ type LookAlikes = Readonly<Record<string, string>>;
 
 /** A table in a form that gzip makes a quarter of. */
 interface PackedLookAlikes {
-  /**
-   * Distance of each character from the one before: a letter, or a sign, base 36 and a blank. Capital letters and `!` are
-   * of characters that look like their compatibility decomposition (NFKD). A number repeats the one before it.
-   */
+  /** Distance of each character from the one before: a letter, or `~`, base 36 and a blank. A number repeats the one before it. */
   readonly steps: string;
-  /** The looks of all others: printable ASCII as it is, and other code points in two or more digits of base 32. */
+  /** The looks: printable ASCII as it is, and other code points in two or more digits of base 32. */
   readonly values: string;
 }
 
@@ -23,7 +20,7 @@ interface PackedPasswords {
   readonly steps: string;
 }
 
-/** Packs tables in forms that gzip makes less of. What they hold stays the same. */
+/** Packs tables in forms that gzip makes less of. Whatever looks something up there finds the same. */
 export const shedTables: BunPlugin = {
   name: "shed tables",
   setup(build) {
@@ -40,38 +37,32 @@ export const shedTables: BunPlugin = {
 
 /** @throws {Error} if the table does not come back the same. */
 function packLookAlikes(table: LookAlikes): PackedLookAlikes {
-  const rows = Object.entries(table).map(([character, value]) => ({
-    point: character.codePointAt(0) ?? 0,
-    value: isDerived(table, character) ? null : [...value].map(packCharacter).join(),
-  }));
-  const sorted = rows.toSorted((left, right) => left.point - right.point);
-  const steps = sorted.map(({ point, value }, index) =>
-    packStep(point - (sorted[index - 1]?.point ?? 0), value === null),
-  );
+  const rows = Object.entries(table).filter(([character]) => isNormal(character));
+  const sorted = rows
+    .map(([character, value]) => ({ point: character.codePointAt(0) ?? 0, value }))
+    .toSorted((left, right) => left.point - right.point);
+  const steps = sorted.map(({ point }, index) => packStep(point - (sorted[index - 1]?.point ?? 0)));
   const packed = {
-    steps: steps
-      .join("")
-      .replace(/([A-Za-z]|[!~]\w+ )\1{3,}/g, (run, step) => step + run.length / step.length),
-    values: sorted.flatMap(({ value }) => value ?? []).join(" "),
+    steps: steps.join("").replace(/([a-z]|~\w+ )\1{3,}/g, (run, step) => step + run.length / step.length),
+    values: sorted.map(({ value }) => [...value].map(packCharacter).join()).join(" "),
   };
-  if (!Bun.deepEquals(unpackLookAlikes(packed), table)) throw new Error("The look-alikes cannot be packed");
+  if (!Bun.deepEquals(unpackLookAlikes(packed), Object.fromEntries(rows)))
+    throw new Error("The look-alikes cannot be packed");
   return packed;
 }
 
-function packStep(step: number, isDerived: boolean): string {
-  if (step < 26) return String.fromCharCode((isDerived ? 65 : 97) + step);
-  return `${isDerived ? "!" : "~"}${step.toString(36)} `;
+/** Whether a character occurs in names as they are looked up: those of `src/plugin/look-alikes.ts` are normalized before. */
+function isNormal(character: string): boolean {
+  return character.normalize("NFKC").normalize("NFD") === character;
+}
+
+function packStep(step: number): string {
+  return step < 26 ? String.fromCharCode(97 + step) : `~${step.toString(36)} `;
 }
 
 function packCharacter(character: string): string {
   const isKept = /^[!-~]$/.test(character) && character !== ",";
   return isKept ? character : (character.codePointAt(0) ?? 0).toString(32).padStart(2, "0");
-}
-
-function isDerived(table: LookAlikes, character: string): boolean {
-  const parts = [...character.normalize("NFKD")];
-  const looks = parts.map((part) => table[part] ?? part).join("");
-  return parts.join("") !== character && looks === table[character];
 }
 
 /** Part of the bundle, as is {@link unpackPasswords}: it uses nothing but its parameter. */
@@ -80,16 +71,11 @@ function unpackLookAlikes({ steps, values }: PackedLookAlikes): LookAlikes {
   const looks = values.split(" ").values();
   const table: Record<string, string> = {};
   let point = 0;
-  for (const [, step = "", count] of steps.matchAll(/([A-Za-z]|[!~]\w+ )(\d*)/g)) {
+  for (const [, step = "", count] of steps.matchAll(/([a-z]|~\w+ )(\d*)/g)) {
     for (let left = Number(count) || 1; left > 0; left--) {
-      point += step[1] ? Number.parseInt(step.slice(1), 36) : (step.charCodeAt(0) - 65) % 32;
-      const look = step < "a" ? "" : `${looks.next().value}`;
-      table[String.fromCodePoint(point)] = look.split(",").map(unpack).join("");
+      point += step[1] ? Number.parseInt(step.slice(1), 36) : step.charCodeAt(0) - 97;
+      table[String.fromCodePoint(point)] = `${looks.next().value}`.split(",").map(unpack).join("");
     }
-  }
-  for (const [character, value] of Object.entries(table)) {
-    if (value !== "") continue;
-    table[character] = [...character.normalize("NFKD")].map((part) => table[part] || part).join("");
   }
   return table;
 }

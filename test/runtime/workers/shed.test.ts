@@ -17,9 +17,12 @@ describe("a table of the Worker's bundle", () => {
     plugins: [shedTables],
   }).then(({ outputs }): Promise<typeof original> => import(outputs[0]?.path ?? ""));
 
-  test("has every look-alike", async () => {
+  test("has every look-alike of a normalized name", async () => {
     const { replaceLookAlikes } = await bundled;
-    const text = Object.keys(await import("unhomoglyph/data.json")).join(" ");
+    const points = Array.from({ length: 0x11_0000 }, (_, point) => point);
+    const text = points
+      .map((point) => String.fromCodePoint(point).toWellFormed().normalize("NFKC").normalize("NFD"))
+      .join(" ");
     expect(replaceLookAlikes(text)).toBe(original.replaceLookAlikes(text));
     expect(replaceLookAlikes(text)).not.toBe(text);
   });

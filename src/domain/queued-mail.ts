@@ -43,6 +43,11 @@ export interface RecipientProgress {
   readonly mayBeSent?: true;
   /** Whether its final state was reported before an admin queued the message again for others. Absent if it was not. */
   readonly reported?: true;
+  /**
+   * ID of the claim whose worker recorded that its attempt did not send the message, and had attempts of other recipients
+   * under way. Absent if there was none.
+   */
+  readonly notSentBy?: string;
   /** Time from which it is attempted, in milliseconds since the epoch. Absent if that is since its message was submitted. */
   readonly startsAt?: number;
 }

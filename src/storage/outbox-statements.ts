@@ -73,7 +73,8 @@ const CLAIMED = {
   lost: sql<number>`CASE WHEN ${mail.lease} IS NULL THEN 0 ELSE max(${mail.lost}, 1 + ${mail.started}) END`,
   started: false,
   state: "sending" as const,
-  lease: sql`${sql.placeholder("lease")}`,
+  // With the ID of the abandoned claim that it takes over. Each ID is a UUID.
+  lease: sql`${sql.placeholder("lease")} || coalesce(' ' || substr(${mail.lease}, 1, 36), '')`,
   dueAt: time("leaseEndsAt"),
   updatedAt: NOW,
 };

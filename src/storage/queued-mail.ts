@@ -127,7 +127,8 @@ function countHeld(dueTimes: readonly SQLiteColumn[]): SQL {
 
 /**
  * Holds the messages and the work of plugins that wait in a copy of a database. Leases get other names, so that a worker of
- * the original, which may still be sending the same messages, does not write to the copy.
+ * the original, which may still be sending the same messages, does not write to the copy, and its records do not say what
+ * it has sent meanwhile.
  */
 export function holdCopied(
   { write }: Pick<Database, "write">,
@@ -135,7 +136,7 @@ export function holdCopied(
 ): WriteStatement[] {
   return [
     write.run(
-      sql`UPDATE mail SET due_at = due_at + ${HOLD_MS}, lease = lease || ' copied' WHERE due_at < ${HOLD_MS}`,
+      sql`UPDATE mail SET due_at = due_at + ${HOLD_MS}, lease = 'copied ' || lease WHERE due_at < ${HOLD_MS}`,
     ),
     ...dueTimes.map((dueAt) => moveBy(HOLD_MS, dueAt, write, sql`${dueAt} < ${HOLD_MS}`)),
   ];

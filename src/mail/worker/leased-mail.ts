@@ -26,6 +26,8 @@ export class LeasedMail {
   #planned: readonly number[] = [];
   /** By the index of a recipient, those of its attempt. */
   readonly #attempted = new Map<number, readonly number[]>();
+  /** Indexes of the recipients whose attempts under this lease did not send the message. */
+  readonly #notSent = new Set<number>();
   #recipients: readonly RecipientProgress[];
   #attempts: AttemptRecord[] = [];
   #failsOver = false;
@@ -69,6 +71,11 @@ export class LeasedMail {
     const { lost, onUnknown } = this.row;
     // Only messages that must not be sent twice are marked when sending starts.
     return onUnknown === "stop" ? lost === 2 : lost > 0;
+  }
+
+  /** Whether the worker that had the message before recorded that this recipient did not get it. A lease has one attempt for each. */
+  wasNotSent({ notSentBy }: RecipientProgress): boolean {
+    return notSentBy !== undefined && this.lease.endsWith(` ${notSentBy}`);
   }
 
   get recipients(): readonly RecipientProgress[] {
@@ -135,6 +142,7 @@ export class LeasedMail {
   advance(index: number, progress: RecipientProgress, attempt: AttemptRecord | null): void {
     this.#recipients = this.#recipients.with(index, progress);
     if (attempt) this.#attempts.push(attempt);
+    if (attempt?.outcome === "not-sent") this.#notSent.add(index);
     if (attempt?.decision === "next-server") this.#failsOver = true;
     if (attempt?.outcome === "unknown" || attempt?.outcome === "lost") this.#isBound = true;
   }
@@ -166,12 +174,19 @@ export class LeasedMail {
       identifier: queueName === "" ? this.row.identifier : queueName,
       queueName,
       alternatives: this.alternatives,
-      recipients: this.#recipients,
+      recipients: released
+        ? this.#recipients
+        : this.#recipients.map((one, index) => this.#marked(one, index)),
       dueAt: released ? dueAt : leaseEndsAt.getTime(),
       contentUntil: released ? (contentUntil?.getTime() ?? null) : null,
       released,
       attempts,
     };
+  }
+
+  #marked(recipient: RecipientProgress, index: number): RecipientProgress {
+    const [notSentBy = ""] = this.lease.split(" ");
+    return isPending(recipient) && this.#notSent.has(index) ? { ...recipient, notSentBy } : recipient;
   }
 
   /** After the last definition comes the first again. */

@@ -94,7 +94,7 @@ export function createOutcomes(deps: OutcomesDeps): Outcomes {
       const date = platform.now();
       for (const index of mail.due(date.getTime())) {
         const before = mail.recipients[index];
-        if (!before) continue;
+        if (!before || mail.wasNotSent(before)) continue;
         const after = afterUnknown(before, "lost", mail.attemptContext(date.getTime(), 0));
         const attempt = withoutDialog(mail, before, date, { phase: "", code: "" });
         const { outcome, decision, progress } = after;

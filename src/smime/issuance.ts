@@ -12,7 +12,7 @@ import {
   rawOf,
   readDer,
 } from "./der.ts";
-import { isSameName } from "./names.ts";
+import { isSameName, remember } from "./names.ts";
 import { asRsaEncryption, OID_RSA, OID_RSA_PSS } from "./rsa-pss.ts";
 
 type KeyKind = "rsa" | "ecdsa" | "ed25519";
@@ -76,14 +76,14 @@ export async function issuanceBy(issuer: Certificate, certificate: Certificate):
 }
 
 /** Returns the name of the hash if signatures with it can be forged; otherwise `null`. */
-export function weakHashOf({ signatureAlgorithm }: Certificate): string | null {
+export const weakHashOf = remember(({ signatureAlgorithm }: Certificate): string | null => {
   try {
     return readAlgorithm(signatureAlgorithm)?.weakHash ?? null;
   } catch (error) {
     if (error instanceof DerError) return null;
     throw error;
   }
-}
+});
 
 /** @returns `null` if this runtime cannot tell. */
 async function isSignedBy(publicKey: Der, certificate: Certificate): Promise<boolean | null> {

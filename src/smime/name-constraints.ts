@@ -1,17 +1,23 @@
 import type { BaseBlock } from "asn1js";
 import { domainOf, parseAddress } from "../domain/mailbox.ts";
 import { child, children, type Der, DerError, isContext, rawOf, readDer } from "./der.ts";
-import { comparableName, nameText } from "./names.ts";
+import { comparableName, nameText, remember } from "./names.ts";
 
 /** The names for which an authority may issue certificates (RFC 5280 4.2.1.10). */
 export interface NameConstraints {
-  readonly permitted: NameBases;
-  readonly excluded: NameBases;
+  /** Returns the first name of a certificate below the authority that is forbidden; `null` if none. */
+  readonly forbiddenName: (certificate: Named) => string | null;
+}
+
+/** The names of a certificate. */
+interface Named {
+  readonly addresses: readonly string[];
+  readonly subject: Der;
 }
 
 /** The constraints by kind of name. Certificates for mail have no other names that can be constrained. */
 interface NameBases {
-  /** Mailboxes, hosts, or the hosts of a domain if they start with a period. */
+  /** Mailboxes, hosts, or the hosts of a domain if they start with a period; comparable. */
   readonly addresses: readonly string[];
   /** The first parts of subjects, comparable. */
   readonly names: readonly (readonly string[])[];
@@ -28,23 +34,30 @@ export function readNameConstraints(der: Der): NameConstraints {
     const subtrees = lists.filter((list) => isContext(list, tag)).flatMap((list) => children(list));
     const bases = subtrees.map((subtree) => child(subtree, 0));
     return {
-      addresses: bases.filter((base) => isContext(base, RFC822_NAME)).map(textOf),
+      addresses: bases
+        .filter((base) => isContext(base, RFC822_NAME))
+        .map((base) => comparableBase(textOf(base))),
       names: bases
         .filter((base) => isContext(base, DIRECTORY_NAME))
         .map((base) => comparableName(rawOf(child(base, 0)))),
     };
   };
-  return { permitted: basesOf(0), excluded: basesOf(1) };
+  const [permitted, excluded] = [basesOf(0), basesOf(1)];
+  return { forbiddenName: remember((certificate) => forbiddenName(permitted, excluded, certificate)) };
 }
 
-/** Returns the first name of a certificate that the constraints of an authority above it forbid; `null` if none. */
-export function forbiddenName(
-  { permitted, excluded }: NameConstraints,
-  { addresses, subject }: { readonly addresses: readonly string[]; readonly subject: Der },
+function forbiddenName(
+  permitted: NameBases,
+  excluded: NameBases,
+  { addresses, subject }: Named,
 ): string | null {
-  const address = addresses.find((one) =>
-    isForbidden(permitted.addresses, excluded.addresses, (base) => isAddressWithin(one, base)),
-  );
+  const address = addresses.find((text) => {
+    const mailbox = parseAddress(text) ?? text;
+    const host = domainOf(mailbox).toLowerCase();
+    return isForbidden(permitted.addresses, excluded.addresses, (base) =>
+      isAddressWithin(mailbox, host, base),
+    );
+  });
   if (address !== undefined) return address;
   const name = comparableName(subject);
   const isNameForbidden =
@@ -60,14 +73,15 @@ function isForbidden<T>(
   return (permitted.length > 0 && !permitted.some(isWithin)) || excluded.some(isWithin);
 }
 
-function isAddressWithin(text: string, base: string): boolean {
-  const address = parseAddress(text) ?? text;
-  const host = domainOf(address).toLowerCase();
-  const wanted = base.toLowerCase();
-  if (wanted.startsWith(".")) return host.endsWith(wanted);
-  if (!base.includes("@")) return host === wanted;
-  // The local part is compared with regard to case.
-  return address === (parseAddress(base) ?? base);
+function isAddressWithin(mailbox: string, host: string, base: string): boolean {
+  if (base.startsWith(".")) return host.endsWith(base);
+  return base === (base.includes("@") ? mailbox : host);
+}
+
+/** The local part of a mailbox is compared with regard to case. */
+function comparableBase(base: string): string {
+  const isMailbox = base.includes("@") && !base.startsWith(".");
+  return isMailbox ? (parseAddress(base) ?? base) : base.toLowerCase();
 }
 
 function isNameWithin(name: readonly string[], base: readonly string[]): boolean {

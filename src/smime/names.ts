@@ -23,25 +23,26 @@ const SPECIAL = /[,+"\\<>;]/g;
 const UNSAFE = /[\p{Cc}\u2028\u2029]/gu;
 
 /** Returns a name as text, the most specific part first, such as `CN=Ann, O=Example`. At most 255 characters. */
-export function nameText(name: Der): string {
+export const nameText = remember((name: Der): string => {
   const parts = children(readDer(name)).map((part) =>
     children(part)
       .map((attribute) => `${label(attribute)}=${textOf(attribute).replace(SPECIAL, "\\$&")}`)
       .join("+"),
   );
   return parts.toReversed().join(", ").replace(UNSAFE, "\u{fffd}").slice(0, MAX_CHARACTERS);
-}
+});
 
 /**
  * Returns the parts of a name such that equal ones are equal texts, whatever their case, blanks and string types
  * (RFC 5280 7.1).
  */
-export function comparableName(name: Der): readonly string[] {
-  return children(readDer(name)).map((part) => children(part).map(comparableAttribute).toSorted().join("+"));
-}
+export const comparableName = remember((name: Der): readonly string[] =>
+  children(readDer(name)).map((part) => children(part).map(comparableAttribute).toSorted().join("+")),
+);
+const comparableText = remember((name: Der) => comparableName(name).join());
 
 export function isSameName(left: Der, right: Der): boolean {
-  return comparableName(left).join() === comparableName(right).join();
+  return comparableText(left) === comparableText(right);
 }
 
 function comparableAttribute(attribute: BaseBlock): string {
@@ -59,4 +60,17 @@ function textOf(attribute: BaseBlock): string {
   const value = child(attribute, 1);
   const block: object = value.valueBlock;
   return "value" in block && typeof block.value === "string" ? block.value : `#${rawOf(value).toHex()}`;
+}
+
+/**
+ * Returns a function that computes the result for each object once. A certificate is in many paths, and a hostile one
+ * can make what is read from it costly.
+ */
+export function remember<K extends object, T>(compute: (key: K) => T): (key: K) => T {
+  const results = new WeakMap<K, { readonly value: T }>();
+  return (key) => {
+    const result = results.get(key) ?? { value: compute(key) };
+    results.set(key, result);
+    return result.value;
+  };
 }

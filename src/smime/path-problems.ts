@@ -2,7 +2,6 @@ import { type Notice, type NoticeCode, notice } from "../domain/notices.ts";
 import type { Certificate } from "./certificate.ts";
 import { equalBytes } from "./der.ts";
 import { contentsOf, weakHashOf } from "./issuance.ts";
-import { forbiddenName } from "./name-constraints.ts";
 import { isSameName, nameText } from "./names.ts";
 import { daysUntil, EXPIRES_SOON_DAYS, minuteText } from "./validity.ts";
 
@@ -116,7 +115,7 @@ function nameNotices(
 ): Notice[] {
   if (nameConstraints === null) return [];
   const constrained = below.filter((certificate, index) => index === 0 || !isSelfIssued(certificate));
-  const names = constrained.map((certificate) => forbiddenName(nameConstraints, certificate));
+  const names = constrained.map(nameConstraints.forbiddenName);
   return names
     .filter((name) => name !== null)
     .map((name) => notice("chain_name", PARAMETER, { subject, name }));

@@ -15,6 +15,12 @@ export interface CertificatePath {
   readonly notices: readonly Notice[];
 }
 
+/**
+ * Paths that are compared. Chains of authorities that have renewed or cross-signed each other have a few. A circle of 14
+ * certificates that no runtime can verify has 25 million.
+ */
+const MAX_PATHS = 100;
+
 /** The given certificates, and which of them issued which. */
 export interface CertificateGraph {
   readonly given: readonly Certificate[];
@@ -52,7 +58,7 @@ export async function linkCertificates(texts: readonly Certificate[]): Promise<C
  * before one that does not, then the one with the fewest notices, the longest, and the one that is valid longest.
  */
 export function choosePath(signer: Certificate, graph: CertificateGraph, now: Date): CertificatePath {
-  const ranked = [...pathsFrom([signer], graph)].map((certificates) => {
+  const ranked = [...pathsFrom([signer], graph).take(MAX_PATHS)].map((certificates) => {
     const hasRoot = graph.roots.has(certificates.at(-1) ?? signer);
     const notices = inspectPath(certificates, hasRoot, now);
     const fatal = notices.filter(isFatal).length;
@@ -64,7 +70,7 @@ export function choosePath(signer: Certificate, graph: CertificateGraph, now: Da
   return { ...best.path, notices: [...gapNotices(best.path, graph), ...best.path.notices] };
 }
 
-/** Returns all paths upward. An authority occurs once in a path, so that circles end (RFC 4158 5.2). */
+/** Yields all paths upward. An authority occurs once in a path, so that circles end (RFC 4158 5.2). */
 function* pathsFrom(
   path: readonly Certificate[],
   graph: CertificateGraph,

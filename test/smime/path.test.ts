@@ -270,6 +270,30 @@ describe("a path of made certificates", () => {
     expect(warnings).toEqual([]);
   });
 
+  test("is found within seconds among authorities that only their names link", async () => {
+    // No runtime verifies their signatures, so that each A may have issued each B, and each B each A.
+    const circle = Array.from({ length: 7 }, () => [
+      a({ key: createKey(), issuer: "B", sha224: true }),
+      a({ key: createKey(), subject: "B", issuer: "A", sha224: true }),
+    ]).flat();
+    const started = performance.now();
+    const { path } = await inspect(PEM, [leaf({ sha224: true }), ...circle, root()]);
+    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(namesOf(path).slice(0, 2)).toEqual(["CN=Leaf", "CN=A"]);
+  });
+
+  test("is found within seconds if an authority has thousands of constraints, and the signer thousands of addresses", async () => {
+    const addresses = Array.from({ length: 2_000 }, (_, index) => `a${index}@b.example`);
+    const excluded = Array.from({ length: 2_000 }, (_, index) => `${index}@d.example`);
+    const [last = ""] = addresses.slice(-1);
+    const started = performance.now();
+    const certificates = [leaf({ addresses }), a({ excluded: [...excluded, last.toUpperCase()] }), root()];
+    expect(codesOf(await inspect(PEM, certificates))).toEqual([]);
+    const named = [leaf({ addresses }), a({ excluded: [...excluded, last] }), root()];
+    expect(codesOf(await inspect(PEM, named))).toEqual(["chain_name"]);
+    expect(performance.now() - started).toBeLessThan(5_000);
+  });
+
   test("is the sound one of two certificates for the same key", async () => {
     const incomplete = leaf({ issuer: "Gone", signedBy: OTHER, notAfter: new Date("2049-12-31T23:59:59Z") });
     const complete = leaf({ notAfter: new Date("2030-01-01T00:00:00Z") });

@@ -1,7 +1,8 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import type { Transport } from "../../src/contracts/transport.ts";
 import * as mis from "../../src/testing/smtp/index.ts";
 import { type SmtpTestServer, startSmtpServer } from "../../src/testing/smtp/index.ts";
-import { makeTransport, sendTo, serverAt } from "./support.ts";
+import { makeTransport, never, sendTo, serverAt } from "./support.ts";
 
 const POOL = { maxConnectionsInAll: 5 };
 const letters = (text: string): string[] => text.split("");
@@ -187,4 +188,83 @@ test("dispose rejects what waits for another definition's connection", async () 
   expect((await busy).successful).toBe(true);
   await disposed;
   await server.closed();
+});
+
+describe("tests and checks", () => {
+  const BOUNDS = { ...POOL, connections: 4, maxConnections: 4 };
+  const ENVELOPE = { from: "a@example.org", recipient: "b@example.net", bytes: new Uint8Array() };
+  const check = (transport: Transport, port: number, poolKey: string | null) =>
+    transport.send({ ...ENVELOPE, server: serverAt(port), poolKey }, { signal: never, until: "recipient" });
+
+  test("of unsaved definitions leave a connection to the messages of a definition", async () => {
+    const { how, open } = gate();
+    await using silent = await startSmtpServer({ script: { connect: how } });
+    await using server = await startSmtpServer();
+    await using transport = makeTransport({ pool: BOUNDS });
+    const tests = Array.from({ length: 6 }, () =>
+      sendTo(transport, serverAt(silent.port), { poolKey: null }),
+    );
+    const checks = Array.from({ length: 2 }, () => check(transport, silent.port, null));
+    expect(await sendTo(transport, serverAt(server.port))).toMatchObject({ successful: true });
+    expect(silent.openSockets).toBe(4);
+    open();
+    const receipts = await Promise.all([...tests, ...checks]);
+    expect(receipts.every(({ successful }) => successful)).toBe(true);
+    expect(silent.messages).toHaveLength(6);
+  });
+
+  test("of a definition count among its connections", async () => {
+    const { how, open } = gate();
+    await using silent = await startSmtpServer({ script: { connect: how } });
+    await using server = await startSmtpServer();
+    await using transport = makeTransport({ pool: BOUNDS });
+    const checks = Array.from({ length: 3 }, () => check(transport, silent.port, "silent"));
+    const messages = Array.from({ length: 3 }, () =>
+      sendTo(transport, serverAt(silent.port), { poolKey: "silent" }),
+    );
+    expect(await sendTo(transport, serverAt(server.port))).toMatchObject({ successful: true });
+    expect(silent.openSockets).toBe(4);
+    open();
+    const receipts = await Promise.all([...checks, ...messages]);
+    expect(receipts.every(({ successful }) => successful)).toBe(true);
+    expect(silent.messages).toHaveLength(3);
+  });
+
+  test("of unsaved definitions close no more idle connections than they use", async () => {
+    const { how, open } = gate();
+    await using silent = await startSmtpServer({ script: { connect: how } });
+    await using server = await startSmtpServer();
+    await using transport = makeTransport({ pool: BOUNDS });
+    for (const poolKey of letters("abcde")) await sendTo(transport, serverAt(server.port), { poolKey });
+    const tests = Array.from({ length: 8 }, () =>
+      sendTo(transport, serverAt(silent.port), { poolKey: null }),
+    );
+    await sendTo(transport, serverAt(server.port), { poolKey: "e" });
+    expect([server.connections.length, silent.openSockets]).toEqual([5, 4]);
+    open();
+    await Promise.all(tests);
+    expect([...(transport.openConnections?.().keys() ?? [])]).toEqual(["e"]);
+  });
+
+  test("open connections of their own, and leave that of their definition if there is room", async () => {
+    await using server = await startSmtpServer();
+    await using transport = makeTransport({ pool: { ...BOUNDS, maxConnectionsInAll: 2 } });
+    const target = serverAt(server.port);
+    await sendTo(transport, target);
+    expect(await check(transport, server.port, "key")).toMatchObject({ successful: true });
+    await sendTo(transport, target);
+    expect(server.connections.map(({ commands }) => commands.includes("QUIT"))).toEqual([false, true]);
+  });
+
+  test.each([{ maxConnectionsInAll: 1 }, { maxConnections: 1 }])(
+    "take the place of an idle connection of their definition with the bound %p",
+    async (bound) => {
+      await using server = await startSmtpServer();
+      const sockets = countSockets(server);
+      await using transport = makeTransport({ pool: { ...BOUNDS, ...bound } });
+      await sendTo(transport, serverAt(server.port));
+      expect(await check(transport, server.port, "key")).toMatchObject({ successful: true });
+      expect([server.connections.length, sockets.max]).toEqual([2, 1]);
+    },
+  );
 });

@@ -104,7 +104,7 @@ export class DeliveryRun {
   /** Sends the message. @throws the caller's reason if the timer stops for it. */
   async deliver(message: MessageTransfer): Promise<Result> {
     for (let isFirst = false; ; isFirst = true) {
-      const slot = await this.#acquire(this.#delivery.poolKey, message, isFirst);
+      const slot = await this.#acquire(message, isFirst);
       if (slot === null) return failed(noConnection());
       const result = await this.#deliverThrough(slot, message);
       // Without a result, the server takes no further connection: the message waits for one of the others.
@@ -115,10 +115,11 @@ export class DeliveryRun {
 
   /** Goes up to the checkpoint on a connection of its own. @throws the caller's reason if the timer stops for it. */
   async check(until: Checkpoint): Promise<Result> {
-    const slot = await this.#acquire(null, null);
+    const slot = await this.#acquire(null);
     if (slot === null) return failed(noConnection());
     let connection: SmtpConnection | null = null;
     try {
+      if (slot.idle !== null) await slot.close(slot.idle);
       const opened = await this.#open(slot, until);
       if (opened.failure !== null) return failed(opened.failure);
       connection = opened.connection;
@@ -126,19 +127,18 @@ export class DeliveryRun {
       const { from, recipient } = this.#delivery;
       return await connection.checkAddresses(from, until === "recipient" ? recipient : null, this.#timer);
     } finally {
-      if (connection !== null) this.#observe(connection, 0);
-      // The result of a check does not depend on QUIT.
-      slot.release(connection);
+      if (connection !== null) {
+        this.#observe(connection, 0);
+        // The result of a check does not depend on QUIT.
+        void slot.close(connection);
+      }
+      slot.release(null);
     }
   }
 
   /** @returns `null` if the delivery timed out before it got a slot. */
-  async #acquire(
-    poolKey: string | null,
-    transfer: MessageTransfer | null,
-    isFirst = false,
-  ): Promise<PoolSlot | null> {
-    const { server } = this.#delivery;
+  async #acquire(transfer: MessageTransfer | null, isFirst = false): Promise<PoolSlot | null> {
+    const { server, poolKey } = this.#delivery;
     const message = () =>
       transfer !== null && this.#mayTransact()
         ? { message: transfer, options: this.#transactionOptions(false) }
@@ -149,6 +149,7 @@ export class DeliveryRun {
         message,
         connections: server.maxConnections,
         memory: this.#memory,
+        isCheck: transfer === null,
         isFirst,
       });
       this.#onStarted?.();
@@ -283,7 +284,7 @@ export class DeliveryRun {
       const opened = await this.#openAddress(skip, accessToken, until);
       if (opened.failure === null) return opened;
       const { address, hasNext, failure, reached, connection } = opened;
-      const isLimit = failure.reply !== null && slot.hasOthers;
+      const isLimit = until === undefined && failure.reply !== null && slot.hasOthers;
       const closed = connection === null ? Promise.resolve() : slot.close(connection);
       if (furthest === null || reached >= furthest.reached) furthest = opened;
       else {

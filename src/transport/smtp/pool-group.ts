@@ -173,7 +173,8 @@ export class PoolGroup {
   async #take(options: AcquireOptions): Promise<PoolSlot> {
     const { memory } = options;
     this.#busy++;
-    const idle = await this.#takeOpen(memory);
+    const opensOwn = options.isCheck && this.#deps.room() >= 0 && this.size <= this.#maxConnections(options);
+    const idle = opensOwn ? null : await this.#takeOpen(memory);
     if (idle !== null || this.#deps.room() >= 0 || this.#deps.isClosed()) return this.#slot(idle, memory);
     // The idle connection was no longer usable, and is still being closed.
     this.#busy--;

@@ -55,6 +55,8 @@ export interface AcquireOptions {
   /** Maximum number of connections of the key. Default: the pool's. */
   readonly connections?: number | undefined;
   readonly memory: ServerMemory;
+  /** Whether this delivery is a check. It takes an idle connection only to close it, if it may not open one more. */
+  readonly isCheck: boolean;
   /** Whether this delivery goes before the others, because it has yielded a slot. */
   readonly isFirst?: boolean;
 }

@@ -15,7 +15,7 @@ const MAX_SERVERS = 1_000;
 export class Pool implements AsyncDisposable {
   readonly #limits: PoolLimits;
   readonly #clock: Clock;
-  /** The groups by key. With a bound in all, each delivery without a key has a group of its own, under a symbol. */
+  /** The groups by key. With a bound in all, each delivery without a key has a group of its own, under a symbol. Together they have the bound of one key. */
   readonly #groups = new Map<string | symbol, PoolGroup>();
   readonly #memories = new BoundedCache<ServerMemory>(MAX_SERVERS);
   /** Connections that are being closed. */
@@ -33,14 +33,15 @@ export class Pool implements AsyncDisposable {
   }
 
   /**
-   * Waits for the right to one connection. A `null` key has no limit of its own and keeps no connection.
+   * Waits for the right to one connection. Deliveries with a `null` key keep no connection. They count as those of one key
+   * if there is a bound in all; otherwise neither they nor checks have a limit.
    * @throws the reason for which the timer stopped, or an error once the pool is disposed of.
    */
   async acquire(key: string | null, options: AcquireOptions): Promise<PoolSlot> {
     if (this.#isClosed) throw closedError();
     const { stopped } = options.timer;
     if (stopped !== null) throw stopped.reason;
-    if (key !== null || this.#isBounded)
+    if (this.#isBounded || (key !== null && !options.isCheck))
       return this.#acquireFrom(this.#group(key ?? Symbol("no key")), options);
     const release = this.#hold(this.#retire);
     const close = async (connection: SmtpConnection): Promise<void> => void this.#retire(connection);
@@ -120,7 +121,7 @@ export class Pool implements AsyncDisposable {
       isClosed: () => this.#isClosed,
       onEmpty: () => this.#groups.delete(key),
       arrive: () => ++this.#arrivals,
-      room: () => this.#room,
+      room: () => (typeof key === "string" ? this.#room : Math.min(this.#room, this.#places)),
       isOwed: (arrival) => this.#isOwed(group, arrival),
       onChange: this.#distribute,
     });
@@ -173,6 +174,23 @@ export class Pool implements AsyncDisposable {
     return this.#all().reduce((room, { size }) => room - size, maxConnectionsInAll - this.#closing.size);
   }
 
+  /** The number of connections that deliveries without a key may still open. Together they have those of one key, not all. */
+  get #places(): number {
+    const { connections, maxConnections } = this.#limits;
+    return [...this.#groups].reduce(
+      (places, [key, { size }]) => (typeof key === "string" ? places : places - size),
+      Math.min(connections, maxConnections),
+    );
+  }
+
+  /** The groups whose deliveries wait for room. Of those without a key, no more than may open a connection. */
+  #waiting(): readonly PoolGroup[] {
+    let places = this.#places;
+    return [...this.#groups].flatMap(([key, group]) =>
+      group.openable > 0 && (typeof key === "string" || places-- > 0) ? [group] : [],
+    );
+  }
+
   /** Opens connections for waiting deliveries within the bound, and closes idle ones for the others. */
   readonly #distribute = (): void => {
     if (this.#isClosed || !this.#isBounded) return;
@@ -181,7 +199,7 @@ export class Pool implements AsyncDisposable {
       if (next === undefined) return;
       next.openNext();
     }
-    const missing = this.#all().reduce((sum, { openable }) => sum + openable, -this.#closing.size);
+    const missing = this.#waiting().reduce((sum, { openable }) => sum + openable, -this.#closing.size);
     for (let closed = 0; closed < missing; closed++) {
       const [oldest] = this.#all().toSorted((left, right) => left.idleSinceMs - right.idleSinceMs);
       if (!oldest?.closeOldestIdle()) return;
@@ -190,16 +208,17 @@ export class Pool implements AsyncDisposable {
 
   /** Returns the group whose delivery gets the next connection: one without a connection, then the one that waits longest. */
   #next(): PoolGroup | undefined {
-    const waiting = this.#all().filter(({ openable }) => openable > 0);
     const has = ({ size }: PoolGroup): number => Math.min(size, 1);
-    return waiting.toSorted((left, right) => has(left) - has(right) || left.arrival - right.arrival)[0];
+    const byNeed = (left: PoolGroup, right: PoolGroup) =>
+      has(left) - has(right) || left.arrival - right.arrival;
+    return this.#waiting().toSorted(byNeed)[0];
   }
 
   /** Whether a connection that becomes free is closed for a key that has none, although the own key has a use for it. */
   #isOwed(group: PoolGroup, arrival: number): boolean {
     if (!this.#isBounded) return false;
-    const others = this.#all().filter(
-      (other) => other.size === 0 && other.openable > 0 && (group.size > 1 || other.arrival < arrival),
+    const others = this.#waiting().filter(
+      (other) => other.size === 0 && (group.size > 1 || other.arrival < arrival),
     );
     return others.length > this.#closing.size;
   }

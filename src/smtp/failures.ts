@@ -174,7 +174,7 @@ const AFTER_WORDS: readonly Rule[] = [
 const ENDS_OF_SESSION: readonly ReplyPattern[] = [
   { codes: [421] },
   { isTemporary: true, enhanced: /^4\.[25]$/ },
-  { words: /\b(per|in (this|one|a|the same)) (smtp )?(session|connection)\b/i },
+  { words: /\b(per|in( (this|one|a|the same))?) (smtp )?(session|connection(?! with))\b/i },
 ];
 
 /** Otherwise, the content is rejected. */

@@ -31,6 +31,7 @@ const ROWS: readonly (readonly [mis.ServerStep, string])[] = [
   ["mail", "452 4.4.5 Enough"],
   ["mail", "451 4.4.2 Timeout waiting for data from client."],
   ["mail", "550 5.7.0 Too many messages in this session"],
+  ["mail", "450 4.7.1 Too many messages in session"],
   ["rcpt", "421 4.4.5 Maximum message count reached"],
   ["rcpt", "452 4.5.3 Too many recipients per session"],
   ["data", LIMIT],
@@ -120,6 +121,7 @@ describe("a message is sent again", () => {
       "451 4.3.0 Later",
       "450 4.2.0 Greylisted",
       "550 5.4.5 Daily limit",
+      "550 5.7.1 In connection with spam",
       "452 4.2.2 Full",
     ]) {
       await using server = await startSmtpServer();

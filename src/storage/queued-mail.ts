@@ -1,7 +1,7 @@
 import type { ResultSet } from "@libsql/client";
 import { and, asc, count, desc, eq, getTableColumns, gte, type SQL, sql } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
-import type { Database, WriteStatement } from "../contracts/database.ts";
+import type { Database, RowsStatement, WriteStatement } from "../contracts/database.ts";
 import {
   HOLD_MS,
   isPending,
@@ -43,6 +43,8 @@ export interface QueuedMailRepository {
   readonly stats: ReadMailStats;
   /** Changes a message that is held, or that no worker has leased, and ends a lease. Affects no row if it is no longer as it was read. */
   update(old: QueuedMail, to: MailChange, now: Date): WriteStatement;
+  /** Selects the message if it is as an update at this time left it. */
+  updated(id: string, to: MailChange, now: Date): RowsStatement<{ readonly id: string }>;
   /** Holds the messages that wait. One that is being sent is not affected. */
   hold(): WriteStatement;
   /** Makes held messages, and held work of plugins, due when they were due before. */
@@ -103,6 +105,12 @@ export function createQueuedMailRepository(
         .set({ ...to, lease: null, started: false, updatedAt: now })
         .where(and(eq(mail.id, old.id), asRead));
     },
+
+    updated: (id, { recipients }, now) =>
+      read
+        .select({ id: mail.id })
+        .from(mail)
+        .where(and(eq(mail.id, id), eq(mail.updatedAt, now), eq(mail.recipients, recipients))),
 
     hold: () => moveBy(HOLD_MS, mail.dueAt, write, sql`${mail.dueAt} < ${HOLD_MS} AND ${mail.lease} IS NULL`),
 

@@ -5,6 +5,7 @@ import { type AuditActor, auditEntry } from "../../domain/audit.ts";
 import { isPending, type MailAttempt, type QueuedMail, stateOf } from "../../domain/queued-mail.ts";
 import { SealpostError } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
+import { decide } from "../../storage/decide.ts";
 import type { MailStats, ReadMailStats } from "../../storage/mail-stats.ts";
 import {
   changedRows,
@@ -130,12 +131,13 @@ async function manage(
     const fields = { success: true, identifier: mail.identifier, recipient, info: id };
     const ended = changed.dueAt === null ? unreported(changed.recipients) : [];
     const entries = [auditEntry(actor, now, fields), ...missedEntries(mail, ended, now)];
-    const [written] = await database.commit([
+    const statements = [
       repository.update(mail, changed, now),
       ...entries.map(audit.insertIfChanged),
       ...extraStatements(mail),
-    ]);
-    if (written.rowsAffected > 0) return notifyOutcomes(notify, mail, ended);
+    ];
+    const { results } = await decide(database, statements, repository.updated(id, changed, now));
+    if (results === null || changedRows(results.slice(0, 1)) > 0) return notifyOutcomes(notify, mail, ended);
   }
   throw conflict("was claimed by a worker: try again");
 }

@@ -1,6 +1,10 @@
 import { expect, test } from "bun:test";
 import { object } from "valibot";
+import type { Database } from "../../../src/contracts/database.ts";
 import { definePlugin } from "../../../src/plugin.ts";
+import { abandonedError } from "../../../src/storage/errors.ts";
+import { openEmptyDatabase } from "../../fixtures/database.ts";
+import { realRandomBytes } from "../../fixtures/instance.ts";
 import {
   ACTOR,
   GREYLISTED,
@@ -8,6 +12,7 @@ import {
   LOST,
   MESSAGE,
   type QueueInstance,
+  type QueueOptions,
   queueInstance,
   REFUSED,
 } from "../fixtures/queue.ts";
@@ -16,7 +21,7 @@ const NAMES = ["mail_sent", "mail_failed", "mail_unknown"] as const;
 const SENDER_REJECTED = { phase: "sender", code: "sender_rejected" } as const;
 
 /** An instance that lists the events about mail, each as its name and recipients. */
-async function listeningInstance() {
+async function listeningInstance(options: QueueOptions = {}) {
   const events: string[] = [];
   const listen =
     (name: string) =>
@@ -25,7 +30,7 @@ async function listeningInstance() {
     };
   const on = Object.fromEntries(NAMES.map((name) => [name, listen(name)]));
   const listener = definePlugin({ name: "listener", options: object({}), setup: () => ({ on }) });
-  const instance = await queueInstance({ plugins: [listener()] });
+  const instance = await queueInstance({ ...options, plugins: [listener()] });
   await instance.save();
   return {
     ...instance,
@@ -160,4 +165,31 @@ test("a retry before the end emits each event once, at the end", async () => {
     "mail_sent bob@example.net,cid@example.net a",
   ]);
   expect(await workerRows(instance)).toHaveLength(1);
+});
+
+test("a cancellation whose response is lost is done, and reported once", async () => {
+  const database = openEmptyDatabase({ randomBytes: realRandomBytes });
+  const commit = database.commit.bind(database) as (...given: readonly unknown[]) => Promise<unknown>;
+  let isLossy = false;
+  database.commit = (async (...given: readonly unknown[]) => {
+    const results = await commit(...given);
+    if (isLossy) throw abandonedError();
+    return results;
+  }) as Database["commit"];
+  await using instance = await listeningInstance({ database });
+  instance.fail({ ...REFUSED, times: 1 });
+  instance.fail({ ...GREYLISTED, times: 1 });
+  const id = await instance.queue({}, messageTo("ann", "bob", "cid"));
+  await instance.drain();
+  isLossy = true;
+  await instance.services.mailQueue.cancel(id, ACTOR);
+  isLossy = false;
+  expect((await instance.mail(id)).recipients.map(({ state }) => state)).toEqual([
+    "failed",
+    "cancelled",
+    "sent",
+  ]);
+  expect(await instance.events()).toEqual(["mail_failed ann@example.net a", "mail_sent cid@example.net a"]);
+  expect(await workerRows(instance)).toHaveLength(1);
+  expect(await adminRows(instance)).toBe(1);
 });

@@ -18,15 +18,16 @@ const MAX_SCRYPT_WORK = 2 ** 20;
 const SCRYPT_WORK_ROUNDS = 2;
 const UNIVERSAL_SEQUENCE_TAG = 16;
 
-/** Hashes of the pseudorandom functions of PBKDF2 (RFC 8018 B.1). HMAC with SHA-1 is the default. */
-export const PRF_HASHES: Readonly<Record<string, string>> = {
-  "1.2.840.113549.2.7": "SHA-1",
-  "1.2.840.113549.2.8": "SHA-224",
-  "1.2.840.113549.2.9": "SHA-256",
-  "1.2.840.113549.2.10": "SHA-384",
-  "1.2.840.113549.2.11": "SHA-512",
-  "1.2.840.113549.2.13": "SHA-512-256",
+/** Hashes of the pseudorandom functions of PBKDF2 (RFC 8018 B.1), with their length. HMAC with SHA-1 is the default. */
+export const PRF_HASHES: Readonly<Record<string, { readonly name: string; readonly bytes: number }>> = {
+  "1.2.840.113549.2.7": { name: "SHA-1", bytes: 20 },
+  "1.2.840.113549.2.8": { name: "SHA-224", bytes: 28 },
+  "1.2.840.113549.2.9": { name: "SHA-256", bytes: 32 },
+  "1.2.840.113549.2.10": { name: "SHA-384", bytes: 48 },
+  "1.2.840.113549.2.11": { name: "SHA-512", bytes: 64 },
+  "1.2.840.113549.2.13": { name: "SHA-512-256", bytes: 32 },
 };
+const OID_HMAC_SHA1 = "1.2.840.113549.2.7";
 /** Those that WebCrypto lacks, by their names in `node:crypto`. */
 const NODE_HASHES: Readonly<Record<string, string>> = { "SHA-224": "sha224", "SHA-512-256": "sha512-256" };
 
@@ -57,16 +58,16 @@ function readPbkdf2(parameters: BaseBlock, keyBytes: number, cost: Cost): Derive
   const salt = octetsOf(child(parameters, 0));
   const iterations = numberOf(child(parameters, 1));
   const prf = children(parameters).find((node) => node.idBlock.tagNumber === UNIVERSAL_SEQUENCE_TAG);
-  const oid = prf && oidOf(child(prf, 0));
-  const hash = oid === undefined ? "SHA-1" : PRF_HASHES[oid];
+  const oid = prf === undefined ? OID_HMAC_SHA1 : oidOf(child(prf, 0));
+  const hash = PRF_HASHES[oid];
   const what = `PBKDF2 with ${iterations} iterations`;
   if (hash === undefined)
     throw keyForm(`The private key is encrypted by PBKDF2 with an unsupported hash (${oid}). ${REENCRYPT}`);
   if (iterations < 1 || iterations > MAX_PBKDF2_ITERATIONS) throw tooCostly(what);
   return async (passphrase) => {
-    cost.spend(iterations, what);
+    cost.spend(iterations * Math.ceil(keyBytes / hash.bytes), what);
     try {
-      return await derivePbkdf2(passphrase, { hash, salt, iterations, keyBytes });
+      return await derivePbkdf2(passphrase, { hash: hash.name, salt, iterations, keyBytes });
     } catch (cause) {
       // Some runtimes have a lower limit. Reaching it must not look like a wrong passphrase.
       throw tooCostly(what, { cause });

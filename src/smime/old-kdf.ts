@@ -19,6 +19,8 @@ const SHORT_BLOCKS = ["md5", "sha1", "sha224", "sha256"];
 /** Cost of a round, compared with one of PBKDF2, which the runtime computes. */
 const ROUND_COSTS: Readonly<Record<string, number>> = { sha256: 2 };
 const SLOW_ROUND_COST = 8;
+/** Bytes of the first input that cost as much as a round. */
+const ROUND_BYTES = 64;
 /** Rounds after which other requests may run: a few milliseconds. */
 const SLICE_ROUNDS = 8192;
 
@@ -57,10 +59,8 @@ export async function derivePbkdf1(
 
 /** Applies the hash again and again, in slices. */
 async function iterate(input: Der, { hash, iterations, cost }: Omit<Derivation, "salt">): Promise<Der> {
-  cost.spend(
-    iterations * (ROUND_COSTS[hash] ?? SLOW_ROUND_COST),
-    `a key derivation of ${iterations} iterations`,
-  );
+  const rounds = iterations + input.length / ROUND_BYTES;
+  cost.spend(rounds * (ROUND_COSTS[hash] ?? SLOW_ROUND_COST), `a key derivation of ${iterations} iterations`);
   let value = digest(hash, input);
   for (let left = iterations - 1; left > 0; left -= SLICE_ROUNDS) {
     value = repeat(hash, value, Math.min(left, SLICE_ROUNDS));

@@ -52,6 +52,8 @@ const MAC_HASHES: Readonly<Record<string, string>> = {
   "2.16.840.1.101.3.4.2.3": "sha512",
   "2.16.840.1.101.3.4.2.6": "sha512-256",
 };
+/** The output of the longest hash, which is as long as the longest key of a MAC (RFC 9579 3, RFC 7292 B.4). */
+const MAX_MAC_BYTES = 64;
 /** Bags inside bags. */
 const MAX_DEPTH = 8;
 const EXPORT_AGAIN = "Export it again with AES and SHA-256";
@@ -102,6 +104,7 @@ async function isAuthentic(
   if (digestInfo === undefined || salt === undefined) throw new RangeError("No MAC");
   const algorithm = child(digestInfo, 0);
   const expected = octetsOf(child(digestInfo, 1));
+  if (expected.length > MAX_MAC_BYTES) throw new RangeError("A MAC longer than any hash");
   const oid = oidOf(child(algorithm, 0));
   if (oid === OID.pbmac1) return isPbmac1(content, expected, child(algorithm, 1), passphrase, cost);
   const hash = MAC_HASHES[oid];
@@ -122,8 +125,13 @@ async function isPbmac1(
   cost: Cost,
 ): Promise<boolean> {
   const [kdf, scheme] = [child(parameters, 0), child(parameters, 1)];
-  const key = await readKdf(kdf, numberOf(child(child(kdf, 1), 2)), cost)(bytes);
-  const hash = PRF_HASHES[oidOf(child(scheme, 0))];
+  const keyBytes = numberOf(child(child(kdf, 1), 2));
+  if (keyBytes > MAX_MAC_BYTES)
+    throw keyForm(
+      `The PKCS#12 file has a MAC with a key of ${keyBytes} bytes, more than ${MAX_MAC_BYTES}. ${EXPORT_AGAIN}`,
+    );
+  const key = await readKdf(kdf, keyBytes, cost)(bytes);
+  const hash = PRF_HASHES[oidOf(child(scheme, 0))]?.name;
   if (hash === undefined)
     throw keyForm(`The PKCS#12 file has a MAC with an unsupported hash. ${EXPORT_AGAIN}`);
   // Node writes SHA-256 as sha256, but keeps the hyphen of sha512-256.

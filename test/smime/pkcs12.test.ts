@@ -1,7 +1,9 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { createCipheriv, createHmac, pbkdf2Sync } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import fc from "fast-check";
 import { parseCertificates } from "../../src/smime/certificate.ts";
+import { Cost } from "../../src/smime/cost.ts";
 import {
   type Der,
   objectIdentifier,
@@ -12,6 +14,8 @@ import {
   unsignedInteger,
 } from "../../src/smime/der.ts";
 import { readPrivateKey } from "../../src/smime/keys.ts";
+import { derivePkcs12, PURPOSE } from "../../src/smime/old-kdf.ts";
+import { encodingsOf } from "../../src/smime/passphrase.ts";
 import { readPem, writePem } from "../../src/smime/pem.ts";
 import { readPkcs12 } from "../../src/smime/pkcs12.ts";
 import { IdentityError, type IdentityProblem } from "../../src/smime/problem.ts";
@@ -243,20 +247,83 @@ describe("readPkcs12() rejects", () => {
     expect(problem?.reason).toContain("protected by a certificate");
   });
 
+  test.each([65, 64_000_000])("a MAC by PBMAC1 with a key of %d bytes, in no time", async (keyBytes) => {
+    const start = performance.now();
+    const { reason } = (await problemOf(withPbmac1(keyBytes), FILE_PASSPHRASE)) ?? { reason: "" };
+    expect(reason).toContain(`a key of ${keyBytes} bytes`);
+    expect(performance.now() - start).toBeLessThan(1_000);
+  });
+
+  test("a MAC that is longer than any hash", async () => {
+    expect(await problemOf(withMacRounds("01", 65), FILE_PASSPHRASE)).toMatchObject(KEY);
+  });
+
+  test("keys that are costly together, because each takes a long passphrase", async () => {
+    const passphrase = "x".repeat(30_000);
+    const derivation = { hash: "sha1", salt: new Uint8Array(8), iterations: 1, cost: new Cost() };
+    const [{ bmp } = { bmp: new Uint8Array() }] = encodingsOf(passphrase);
+    const [key, iv] = [
+      await derivePkcs12(bmp, derivation, PURPOSE.key, 24),
+      await derivePkcs12(bmp, derivation, PURPOSE.iv, 8),
+    ];
+    const cipher = createCipheriv("des-ede3-cbc", key, iv);
+    const ciphertext = new Uint8Array([...cipher.update(sequence()), ...cipher.final()]);
+    const parameters = sequence(tlv(TAG.OCTET_STRING, derivation.salt), smallInteger(1));
+    const scheme = sequence(objectIdentifier("1.2.840.113549.1.12.1.3"), parameters);
+    const shrouded = sequence(scheme, tlv(TAG.OCTET_STRING, ciphertext));
+    const bag = sequence(objectIdentifier("1.2.840.113549.1.12.10.1.2"), tlv(TAG.CONTEXT_0, shrouded));
+    const bags = (count: number) => withoutMac(sequence(...Array.from({ length: count }, () => bag)));
+    expect(await problemOf(bags(1), passphrase)).toBeNull();
+    expect(await problemOf(bags(900), passphrase)).toMatchObject(KEY);
+  });
+
   /** @param rounds in hexadecimal */
-  function withMacRounds(rounds: string): Der {
-    const data = tlv(TAG.CONTEXT_0, tlv(TAG.OCTET_STRING, sequence()));
-    const safe = sequence(objectIdentifier("1.2.840.113549.1.7.1"), data);
+  function withMacRounds(rounds: string, digestBytes = 32): Der {
     const sha256 = sequence(objectIdentifier("2.16.840.1.101.3.4.2.1"), tlv(TAG.NULL));
-    const digest = sequence(sha256, tlv(TAG.OCTET_STRING, new Uint8Array(32)));
+    const digest = sequence(sha256, tlv(TAG.OCTET_STRING, new Uint8Array(digestBytes)));
     const iterations = unsignedInteger(Uint8Array.fromHex(rounds));
-    return sequence(
-      smallInteger(3),
-      safe,
-      sequence(digest, tlv(TAG.OCTET_STRING, new Uint8Array(8)), iterations),
-    );
+    return withMac(sequence(digest, tlv(TAG.OCTET_STRING, new Uint8Array(8)), iterations));
   }
 });
+
+test.each([20, 32, 64])("readPkcs12() checks a MAC by PBMAC1 with a key of %d bytes", async (keyBytes) => {
+  expect(await readPkcs12(withPbmac1(keyBytes), FILE_PASSPHRASE)).toEqual({ keys: [], certificates: [] });
+  const problem = await problemOf(withPbmac1(keyBytes), "wrong");
+  expect(problem?.parameter).toBe("private_key_password");
+});
+
+/** Returns a file without contents, whose MAC is right for up to 64 bytes of its key (RFC 9579). */
+function withPbmac1(keyBytes: number): Der {
+  const hmac = sequence(objectIdentifier("1.2.840.113549.2.9"), tlv(TAG.NULL));
+  const salt = new Uint8Array(8);
+  const length = unsignedInteger(Uint8Array.fromHex(keyBytes.toString(16).padStart(8, "0")));
+  const parameters = sequence(
+    tlv(TAG.OCTET_STRING, salt),
+    unsignedInteger(Uint8Array.of(7, 208)),
+    length,
+    hmac,
+  );
+  const kdf = sequence(objectIdentifier("1.2.840.113549.1.5.12"), parameters);
+  const algorithm = sequence(objectIdentifier("1.2.840.113549.1.5.14"), sequence(kdf, hmac));
+  const key = pbkdf2Sync(FILE_PASSPHRASE, salt, 2000, Math.min(keyBytes, 64), "sha256");
+  const mac = new Uint8Array(createHmac("sha256", key).update(sequence()).digest());
+  const digest = sequence(algorithm, tlv(TAG.OCTET_STRING, mac));
+  return withMac(sequence(digest, tlv(TAG.OCTET_STRING, salt), smallInteger(1)));
+}
+
+function withMac(mac: Der): Der {
+  return sequence(smallInteger(3), data(sequence()), mac);
+}
+
+/** @param bags `SafeContents` */
+function withoutMac(bags: Der): Der {
+  return sequence(smallInteger(3), data(sequence(data(bags))));
+}
+
+function data(content: Der): Der {
+  const octets = tlv(TAG.CONTEXT_0, tlv(TAG.OCTET_STRING, content));
+  return sequence(objectIdentifier("1.2.840.113549.1.7.1"), octets);
+}
 
 test("a PKCS#12 file with its own PEM label is found", () => {
   expect(readPem(writePem("PKCS12", fileBytes("modern.p12")))[0]?.label).toBe("PKCS12");

@@ -16,6 +16,8 @@ const MAX_SCRYPT_WORK = 2 ** 20;
 
 /** How often the scrypt work N·r·p counts, compared with a round of PBKDF2. */
 const SCRYPT_WORK_ROUNDS = 2;
+/** The work of deriving and mixing a block by PBKDF2, compared with one of its N steps. */
+const SCRYPT_BLOCK_WORK = 2;
 const UNIVERSAL_SEQUENCE_TAG = 16;
 
 /** Hashes of the pseudorandom functions of PBKDF2 (RFC 8018 B.1), with their length. HMAC with SHA-1 is the default. */
@@ -102,14 +104,15 @@ async function derivePbkdf2(
 function readScrypt(parameters: BaseBlock, keyBytes: number, cost: Cost): DeriveKey {
   const salt = octetsOf(child(parameters, 0));
   const [N, r, p] = [1, 2, 3].map((index) => numberOf(child(parameters, index))) as [number, number, number];
-  const isPowerOfTwo = N > 1 && Number.isInteger(Math.log2(N));
-  if (!isPowerOfTwo || r < 1 || p < 1)
+  const bits = Math.log2(N);
+  // N is a power of two, and less than 2^(128·r/8) (RFC 7914 2).
+  if (N < 2 || !Number.isInteger(bits) || bits >= 16 * r || p < 1)
     throw keyForm(`The private key has broken scrypt parameters. ${REENCRYPT}`);
   const what = `scrypt with N=${N} r=${r} p=${p}`;
   if (128 * N * r > MAX_SCRYPT_BYTES || N * r * p > MAX_SCRYPT_WORK) throw tooCostly(what);
   return async (passphrase) => {
-    cost.spend(N * r * p * SCRYPT_WORK_ROUNDS, what);
-    return new Promise((resolve, reject) => {
+    cost.spend((N + SCRYPT_BLOCK_WORK) * r * p * SCRYPT_WORK_ROUNDS, what);
+    const derived = new Promise<Der>((resolve, reject) => {
       // Room for the salted blocks in addition to the 128·N·r bytes of the table.
       const options = { N, r, p, maxmem: 2 * MAX_SCRYPT_BYTES };
       scrypt(passphrase, salt, keyBytes, options, (error, key) => {
@@ -117,5 +120,6 @@ function readScrypt(parameters: BaseBlock, keyBytes: number, cost: Cost): Derive
         else resolve(new Uint8Array(key));
       });
     });
+    return derived.catch((cause) => Promise.reject(tooCostly(what, { cause })));
   };
 }

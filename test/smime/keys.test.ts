@@ -239,6 +239,8 @@ describe("readPrivateKey() bounds the cost of a hostile key", () => {
     "scrypt of nine rounds": scrypt(2 ** 14, 8, 9),
     "scrypt with parameters beyond 53 bits": scrypt(2 ** 60, 8, 1),
     "scrypt with N no power of two": scrypt(1000, 8, 1),
+    "scrypt with N beyond what r allows": scrypt(2 ** 16, 1, 1),
+    "scrypt whose blocks exceed the memory": scrypt(2, 2 ** 18, 2),
   };
 
   function scrypt(N: number, r: number, p: number): Der {

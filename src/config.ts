@@ -92,7 +92,7 @@ export const SETTINGS = {
       text,
       v.regex(
         /^(file:|https?:\/\/|libsql:\/\/|:memory:$)/,
-        "expected file:<path>, :memory:, libsql://… or https://…",
+        "expected file:<path>, :memory:, libsql://…, https://… or http://…",
       ),
     ),
     "libSQL URL",

@@ -11,13 +11,20 @@ import {
   templateText,
 } from "sealpost/plugin";
 import * as v from "valibot";
-import migration from "./0001_feedback.sql" with { type: "text" };
 
 const entry = sqliteTable("feedback_entry", {
   id: text("id").primaryKey(),
   address: text("address").notNull(),
   text: text("text").notNull(),
 });
+/** In a file of its own, `0001_feedback.sql`, it would be imported `with { type: "text" }`, which Node does not support. */
+const migration = `
+CREATE TABLE feedback_entry (
+  id TEXT PRIMARY KEY NOT NULL,
+  address TEXT NOT NULL,
+  text TEXT NOT NULL
+) STRICT;
+`;
 const tag = { name: "Feedback", description: "Messages from visitors" };
 const view = v.object({ id: v.string(), address: v.string(), text: v.string() });
 const params = v.object({ address: v.string(), text: v.pipe(v.string(), v.maxLength(2_000)) });

@@ -95,7 +95,7 @@ export function createInstanceSecrets(deps: InstanceSecretsDeps): InstanceSecret
       if (missing.length > 0) throw keysMissing(missing, keyring.ids);
       stored.load(rows);
       await assertKeys(stored.known(KEY_CHECK)).catch((error) => {
-        throw asSetting(error);
+        throw keyDiffers(error);
       });
       await loadKeys();
     },
@@ -240,10 +240,10 @@ function keysMissing(missing: readonly string[], given: readonly string[]): Seal
   return new SealpostError("bad_setting", message, { parameter: "SEALPOST_KEYS" });
 }
 
-function asSetting(error: unknown): unknown {
+/** The error of a key check that cannot be decrypted, though a key of its ID is given. */
+function keyDiffers(error: unknown): unknown {
   if (!(error instanceof SealpostError) || error.code !== "unsealable") return error;
-  return new SealpostError("bad_setting", `SEALPOST_KEYS: ${error.message}`, {
-    parameter: "SEALPOST_KEYS",
-    cause: error,
-  });
+  const message =
+    "SEALPOST_KEYS: the key of this ID is not the one that encrypted this database: use the keys that were in use, here or in the key file";
+  return new SealpostError("bad_setting", message, { parameter: "SEALPOST_KEYS", cause: error });
 }

@@ -67,5 +67,7 @@ function unknownOptions(schema: v.GenericSchema, input: unknown): string[] {
 }
 
 function describe(issue: v.BaseIssue<unknown>): string {
-  return `${v.getDotPath(issue) ?? "options"}: ${issue.message}`;
+  // The text of the schema is not meant for a user.
+  const problem = issue.received === "undefined" ? "this option is required" : issue.message;
+  return `${v.getDotPath(issue) ?? "options"}: ${problem}`;
 }

@@ -9,5 +9,7 @@ export const PLATFORM: Platform = {
 /** Returns the command that runs the command line, for messages: a script of this repository, or the package's program. */
 export function cliCommand(): string {
   if (!import.meta.url.endsWith(".ts")) return "npx sealpost cli";
-  return "Deno" in globalThis ? "deno task cli" : "bun run cli";
+  const command = "Deno" in globalThis ? "deno task cli" : "bun run cli";
+  // After `npm start`, neither has to be on the PATH.
+  return process.env.npm_command === undefined ? command : `npx ${command}`;
 }

@@ -114,6 +114,16 @@ test.each([
   expect(await Bun.file(path).text()).toBe(content);
 });
 
+test("a key with the ID of the database's key that is another one is named", async () => {
+  using folder = temporaryFolder();
+  const keyOf = (byte: number) => ({ SEALPOST_KEYS: `main:${Buffer.alloc(32, byte).toString("base64")}` });
+  await (await startSealpost({ folder: folder.path, env: keyOf(1) })).stop();
+  const problem = await problemOf(keyOf(2), folder.path);
+  expect(problem).toStartWith(
+    "SEALPOST_KEYS: the key of this ID is not the one that encrypted this database",
+  );
+});
+
 const disk = smallDisk();
 if (disk === null) console.warn("Skipped: a small disk cannot be mounted here");
 afterAll(() => disk?.[Symbol.dispose]());

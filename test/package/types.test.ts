@@ -66,7 +66,6 @@ const CONFIG = {
 };
 
 const FEEDBACK = join(ROOT, "examples", "plugins", "feedback.ts");
-const SQL = 'declare module "*.sql" { const text: string; export default text; }';
 
 async function makeConsumer(): Promise<Project> {
   const bun = await hostAppExample('from "sealpost/bun"');
@@ -81,7 +80,6 @@ async function makeConsumer(): Promise<Project> {
     "endpoints.ts": ENDPOINTS,
     // A plugin with tables of the Drizzle that the host app has.
     "feedback.ts": await Bun.file(FEEDBACK).text(),
-    "sql.d.ts": SQL,
     "cloudflare.d.ts": CLOUDFLARE,
     "tsconfig.json": JSON.stringify(CONFIG),
   });

@@ -27,3 +27,12 @@ test("invalid options are reported to each instance", () => {
   expect(problems).toHaveLength(1);
   expect(invalid.validate().problems).toEqual(problems);
 });
+
+test("an option that is missing is required, in the words of Sealpost", () => {
+  const options = v.object({ owner: v.string(), nested: v.object({ server: v.string() }) });
+  const strict = definePlugin({ name: "strict", options, setup: () => ({}) });
+  expect(strict({ nested: {} } as never).validate().problems).toEqual([
+    "owner: this option is required",
+    "nested.server: this option is required",
+  ]);
+});

@@ -61,10 +61,10 @@ export const mailTexts = dictionary(
     lastDay: "The last 24 hours",
     noneSubmitted: "No message was sent, deferred or failed in the last 24 hours.",
     chart: (sent: string, waiting: string, failed: string) =>
-      `Messages by hour of submission: ${sent} sent, ${waiting} deferred or waiting, ${failed} failed`,
+      `Messages by hour of submission: ${sent} sent, ${waiting} deferred or waiting, ${failed} failed or unknown`,
     sent: "Sent",
     waiting: "Deferred or waiting",
-    failed: "Failed",
+    failed: "Failed or unknown",
     asTable: "Show as a table",
     hour: "Hour",
     timeToDelivery: "Time to delivery",
@@ -101,10 +101,10 @@ export const mailTexts = dictionary(
     noneSubmitted:
       "In den letzten 24 Stunden wurde keine Nachricht gesendet oder aufgeschoben, und keine ist gescheitert.",
     chart: (sent, waiting, failed) =>
-      `Nachrichten nach der Stunde der Einreichung: ${sent} gesendet, ${waiting} aufgeschoben oder wartend, ${failed} gescheitert`,
+      `Nachrichten nach der Stunde der Einreichung: ${sent} gesendet, ${waiting} aufgeschoben oder wartend, ${failed} gescheitert oder ungewiss`,
     sent: "Gesendet",
     waiting: "Aufgeschoben oder wartend",
-    failed: "Gescheitert",
+    failed: "Gescheitert oder ungewiss",
     asTable: "Als Tabelle zeigen",
     hour: "Stunde",
     timeToDelivery: "Zeit bis zur Zustellung",

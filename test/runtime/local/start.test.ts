@@ -88,6 +88,15 @@ test("a new server is ready only when its first admin can log in", async () => {
   expect(/"level":"ERROR"/.test(stderr), "an early request leaves an error in the log").toBe(false);
 });
 
+test.each([
+  [{ npm_command: "start" }, "change it with: npx bun run cli admin passwd admin)"],
+  [{}, "change it with: bun run cli admin passwd admin)"],
+])("a start with %p names a command that works there", async (env, command) => {
+  using folder = temporaryFolder();
+  await using server = await startSealpost({ folder: folder.path, env });
+  expect((await server.stop()).stdout).toContain(command);
+});
+
 test("a password in the settings that no longer counts is mentioned, once an admin exists", async () => {
   using folder = temporaryFolder();
   const line = "An admin exists already, so SEALPOST_ADMIN_PASSWORD has no effect";

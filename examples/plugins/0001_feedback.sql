@@ -1,5 +1,0 @@
-CREATE TABLE feedback_entry (
-  id TEXT PRIMARY KEY NOT NULL,
-  address TEXT NOT NULL,
-  text TEXT NOT NULL
-) STRICT;

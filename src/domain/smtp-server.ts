@@ -99,6 +99,17 @@ export function clientIdentityOf(settings: ConnectionSettings): ClientIdentity |
   return security === "none" || certificate === "" || privateKey.isEmpty ? null : { certificate, privateKey };
 }
 
+/**
+ * The addresses that a key was given for, and signs for. A certificate that replaces the first one adds none, because
+ * anyone can have a certificate made for a public key.
+ */
+export interface KeyAddresses {
+  /** The sender. `null` if there was none, or an older version saved the key. */
+  readonly sender: string | null;
+  /** Those that the certificate named which came with the key. `null` if an older version saved the key. */
+  readonly named: readonly string[] | null;
+}
+
 /** Access to the key and certificate of a definition. Nothing is decrypted before it is needed. */
 export interface SigningSource {
   /** Key under which a prepared signer is cached; `null` for an unsaved definition, of which nothing is cached. */
@@ -109,11 +120,8 @@ export interface SigningSource {
   readonly pss: boolean;
   /** Returns PKCS#8 DER that was decrypted when the definition was saved; `null` if that was impossible. */
   readonly decryptedKey: () => Promise<Uint8Array<ArrayBuffer> | null>;
-  /**
-   * Returns the address of the sender that the key was given with: it signs for no other one that the certificate does
-   * not name. `null` if that was checked already.
-   */
-  readonly givenSender: () => Promise<string | null>;
+  /** Returns the addresses that the key was given for. `null` if that was checked already. */
+  readonly givenFor: () => Promise<KeyAddresses | null>;
   /** Returns PEM text and passphrase as given. */
   readonly originalKey: () => Promise<{ readonly pem: Secret; readonly passphrase: Secret }>;
 }

@@ -3,15 +3,15 @@ import { BoundedCache } from "../domain/bounded-cache.ts";
 import { type Failure, type FailureCode, notSent } from "../domain/delivery.ts";
 import { type Mailbox, recipientsOf, senderOf } from "../domain/mailbox.ts";
 import type { ComposedMessage, MessageIdentity, NormalizedMessage } from "../domain/message.ts";
-import type { ResolvedServer, SigningSource } from "../domain/smtp-server.ts";
+import type { KeyAddresses, ResolvedServer, SigningSource } from "../domain/smtp-server.ts";
 import { assemble, concealHeaders, protectHeaders } from "../message/assemble.ts";
 import { compose } from "../message/compose.ts";
-import { type SigningIdentity, senderProblem } from "../smime/identity.ts";
+import type { SigningIdentity } from "../smime/identity.ts";
 import { prepareSigner, type Signer, signEntity } from "../smime/sign.ts";
 import { dateProblem } from "../smime/validity.ts";
 import { type Meter, serverLabel } from "../telemetry/meter.ts";
 import type { Certificates, Encryption, FoundCertificates, MessageEncryption } from "./encryption.ts";
-import { inspectSource } from "./servers/check-identity.ts";
+import { addressProblem, inspectSource } from "./servers/check-identity.ts";
 
 /** The reason why a message could not be signed or encrypted. */
 interface SmimeProblem {
@@ -70,8 +70,8 @@ export type Build = (
 interface Prepared {
   readonly signer: Signer;
   readonly identity: SigningIdentity;
-  /** Address of the sender that the key was given with. `null` if that was checked already. */
-  readonly givenSender: string | null;
+  /** The addresses that the key was given for. `null` if that was checked already. */
+  readonly givenFor: KeyAddresses | null;
 }
 
 /** Definitions whose decrypted key is kept ready; each takes a few kilobytes. */
@@ -106,10 +106,12 @@ export function createBuild(deps: {
   ): Promise<Signer | SmimeProblem> {
     const prepared = await prepare(source);
     if (!("signer" in prepared)) return prepared;
-    const { signer, identity, givenSender } = prepared;
-    const isGiven = !isExplicit && (givenSender === null || givenSender === from.address);
+    const { signer, identity, givenFor } = prepared;
+    const sender = givenFor?.sender ?? from.address;
+    const isGiven = !isExplicit && sender === from.address;
     const problem =
-      dateProblem(identity, platform.now()) ?? (isGiven ? null : senderProblem(identity, from.address));
+      dateProblem(identity, platform.now()) ??
+      (isGiven ? null : addressProblem(identity, givenFor, from.address));
     return problem ?? signer;
   }
 
@@ -195,8 +197,7 @@ function resultOf(signing: Signer | SmimeProblem | null, found: FoundCertificate
 async function load(source: SigningSource, now: Date): Promise<Prepared | SmimeProblem> {
   const { identity, problems } = await inspectSource(source, now);
   if (identity) {
-    const givenSender = await source.givenSender();
-    return { identity, signer: await prepareSigner(identity), givenSender };
+    return { identity, signer: await prepareSigner(identity), givenFor: await source.givenFor() };
   }
   return problems[0] ?? { code: "sign_no_key", reason: "There is no key to sign with" };
 }

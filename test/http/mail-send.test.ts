@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { mailSendParams } from "../../src/http/mail-send-schema.ts";
 import { validate } from "../../src/wire/validate.ts";
 import { ADMIN, type TestInstance, testInstance } from "../fixtures/instance.ts";
-import { SENDER, sender } from "../fixtures/smime/authority.ts";
+import { leaf, mailExtensions, SENDER, sender } from "../fixtures/smime/authority.ts";
+import { privateKey } from "../fixtures/smime/keys.ts";
 import { drain, failing, page, save } from "./mail-support.ts";
 
 const TO = "ann@example.net";
@@ -218,6 +219,21 @@ describe("POST /mail/", () => {
     );
     await drain(instance);
     expect(instance.sent).toHaveLength(1);
+  });
+
+  test("does not send as an address that only a later certificate names", async () => {
+    await using instance = await started();
+    const key = await privateKey("p256");
+    const certificateFor = (addresses: string) =>
+      leaf({ key, extensions: mailExtensions("subjectAltName", addresses) });
+    const signed = { sender: SENDER, smime: true, certificate: await certificateFor(`email:${SENDER}`) };
+    await save(instance, "signing", { ...signed, private_key: key });
+    const certificate = await certificateFor(`email:${SENDER},email:ceo@example.org`);
+    await save(instance, "signing", { ...signed, certificate });
+    const sent = await send(instance, { server: "signing", from: "ceo@example.org" });
+    expect(sent.error?.message).toStartWith(
+      "ERR905: Invalid parameter: from: expected the sender of signing",
+    );
   });
 
   test("with smime_encrypt, sends nothing to a recipient without a certificate", async () => {

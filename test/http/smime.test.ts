@@ -261,6 +261,28 @@ describe.skipIf(!isInstalled("openssl"))("a kept key", () => {
     }
   });
 
+  test.each([false, true])(
+    "does not sign for an address that only a later certificate names, saved by an older version: %p",
+    async (isOld) => {
+      await using instance = await testInstance();
+      const key = await privateKey("rsa");
+      const certificateFor = async (...addresses: string[]) => {
+        const names = mailExtensions("subjectAltName", addresses.map((one) => `email:${one}`).join(","));
+        return (await withLeaf({ key, extensions: names })).certificate;
+      };
+      const given = { sender: GIVEN, private_key: key, certificate: await certificateFor(NAMED) };
+      expect(await change(instance, given)).toBe(200);
+      if (isOld)
+        await instance.database.write.run("UPDATE smtp_server SET signing_key = '', version = version + 1");
+      const certificate = await certificateFor(GIVEN, NAMED, "ceo@example.org");
+      expect(await change(instance, { sender: "ceo@example.org", certificate })).toEqual(ASKS);
+      expect(await change(instance, { sender: GIVEN, certificate })).toBe(200);
+      expect(await change(instance, { sender: "ceo@example.org" })).toEqual(ASKS);
+      expect(await change(instance, { sender: NAMED })).toBe(200);
+      expect(await change(instance, { sender: "ceo@example.org", private_key: key, certificate })).toBe(200);
+    },
+  );
+
   test("does not sign for a username that becomes the sender", async () => {
     await using instance = await saved();
     expect(await change(instance, { sender: "", username: "else@example.org", tls: true })).toEqual(ASKS);

@@ -18,8 +18,8 @@ const save = (instance: TestInstance, json: object, identifier = "a") =>
   });
 const outcome = ({ status, value, error }: TestResponse) => (error ? [status, error.code] : [status, value]);
 /** A key whose certificate names these addresses. */
-const named = async (...addresses: readonly string[]) => {
-  const key = await privateKey("p256");
+const named = async (...addresses: readonly string[]) => certified(await privateKey("p256"), addresses);
+const certified = async (key: string, addresses: readonly string[]) => {
   const names = addresses.map((address) => `email:${address}`).join(",");
   return { key, certificate: await leaf({ key, extensions: mailExtensions("subjectAltName", names) }) };
 };
@@ -157,6 +157,18 @@ describe.skipIf(!isInstalled("openssl"))("a signed test", () => {
     const sent = await send(instance, { ...borrowed, sender: "News <NEWS@example.org>" });
     expect([sent.value, sent.detail?.smime]).toEqual([true, { signed: true, encrypted: false }]);
     expect(outcome(await send(instance, { ...borrowed, sender: "else@example.org" }))).toEqual([400, 905]);
+  });
+
+  test("borrows no key for a sender that only another certificate names", async () => {
+    await using instance = await testInstance();
+    const { key, certificate } = await named("otp@example.org");
+    const given = { private_key: key, certificate, smime: true, sender: "otp@example.org" };
+    expect((await save(instance, given)).status).toBe(200);
+    const forged = await certified(key, ["otp@example.org", "ceo@example.org"]);
+    const borrowed = { private_key: CENSORED, certificate: forged.certificate, smime: true, identifier: "a" };
+    expect(outcome(await send(instance, { ...borrowed, sender: "ceo@example.org" }))).toEqual([400, 905]);
+    const renewed = await send(instance, borrowed);
+    expect(renewed.detail?.smime).toEqual({ signed: true, encrypted: false });
   });
 
   test("reports what saving reports: sent, queued, and with a borrowed key", async () => {

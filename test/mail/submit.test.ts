@@ -10,7 +10,15 @@ import { inspectIdentity } from "../../src/smime/identity.ts";
 import { prepareSigner, signEntity } from "../../src/smime/sign.ts";
 import { repeatableBytes, START, type TestInstance, testInstance } from "../fixtures/instance.ts";
 import { ACCEPTED, failed, NO_SUCH_USER } from "../fixtures/receipts.ts";
-import { type Authority, authorities, issue, leaf, SENDER, sender } from "../fixtures/smime/authority.ts";
+import {
+  type Authority,
+  authorities,
+  issue,
+  leaf,
+  mailExtensions,
+  SENDER,
+  sender,
+} from "../fixtures/smime/authority.ts";
 import { privateKey } from "../fixtures/smime/keys.ts";
 import { isInstalled } from "../fixtures/smime/openssl.ts";
 import { opensslVerify } from "../fixtures/smime/verify.ts";
@@ -172,6 +180,30 @@ describe.skipIf(!isInstalled("openssl"))("submit()", () => {
       expect(result.state).toBe(dont_send_on_error ? "failed" : "delivered");
     }
     expect(instance.sent).toHaveLength(1);
+  });
+
+  test("does not sign an explicit From that only a later certificate names", async () => {
+    await using instance = await testInstance();
+    const key = await privateKey("p256");
+    const certificateFor = (addresses: string) =>
+      leaf({ key, extensions: mailExtensions("subjectAltName", addresses) });
+    const signed = {
+      smime: true,
+      certificate: await certificateFor(`email:${SENDER},email:news@example.org`),
+    };
+    await save(instance, { ...signed, private_key: key });
+    const signedAs = async (address: string) =>
+      (await instance.services.submit("a", { ...MESSAGE, from: { name: "", address } })).smime;
+    expect(await signedAs("news@example.org")).toMatchObject({ signed: true });
+    const later = await certificateFor(`email:${SENDER},email:news@example.org,email:ceo@example.org`);
+    expect((await save(instance, { ...signed, certificate: later })).status).toBe(200);
+    for (const address of [SENDER, "news@example.org"])
+      expect(await signedAs(address)).toMatchObject({ signed: true });
+    expect(await signedAs("ceo@example.org")).toMatchObject({
+      ...{ signed: false, code: "sign_sender", reason: expect.stringContaining("not given for") },
+    });
+    expect((await save(instance, { ...signed, certificate: later, private_key: key })).status).toBe(200);
+    expect(await signedAs("ceo@example.org")).toMatchObject({ signed: true });
   });
 
   test("does not sign for a sender that the key was not given with, and the certificate does not name", async () => {

@@ -2,12 +2,11 @@ import type { Platform } from "../../contracts/platform.ts";
 import { addressKey, type Mailbox, senderOf } from "../../domain/mailbox.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import { invalidParameter, type SealpostError } from "../../errors.ts";
-import { senderProblem } from "../../smime/identity.ts";
-import { inspectSource } from "./check-identity.ts";
+import { addressProblem, inspectSource } from "./check-identity.ts";
 
 /**
  * Asserts that a caller may send as `from` through each of these definitions: it is the definition's sender, or an address
- * that the certificate of a definition that signs names.
+ * that the certificate of a definition that signs names, and named when the key was given.
  * @param from `null` for the sender of each definition
  * @throws {SealpostError} `invalid_parameter`, which names `server` for an unknown definition, else `from`.
  */
@@ -26,7 +25,9 @@ export function createAssertSender({
     if (own !== null && addressKey(own.address) === addressKey(from.address)) return true;
     if (server.signing === null) return false;
     const { identity } = await inspectSource(server.signing, platform.now());
-    return identity !== undefined && identity !== null && senderProblem(identity, from.address) === null;
+    return (
+      identity !== null && addressProblem(identity, await server.signing.givenFor(), from.address) === null
+    );
   }
 
   return async (identifiers, from) => {

@@ -1,10 +1,16 @@
 import { senderOf } from "../../domain/mailbox.ts";
 import { type Notice, notice } from "../../domain/notices.ts";
 import type { Secret } from "../../domain/secret.ts";
-import type { ServerDefinition, SigningSource } from "../../domain/smtp-server.ts";
+import type { KeyAddresses, ServerDefinition, SigningSource } from "../../domain/smtp-server.ts";
 import { invalidParameter } from "../../errors.ts";
-import { type Inspection, inspectIdentity, loadIdentity, senderProblem } from "../../smime/identity.ts";
-import type { IdentityProblem } from "../../smime/problem.ts";
+import {
+  type Inspection,
+  inspectIdentity,
+  loadIdentity,
+  type SigningIdentity,
+  senderProblem,
+} from "../../smime/identity.ts";
+import { certificateContent, type IdentityProblem } from "../../smime/problem.ts";
 
 /** Key and passphrase as they will be stored. */
 export interface IdentityFields {
@@ -45,26 +51,45 @@ export function identityNotices(
   return [...problems.map(ofProblem), ...warnings, ...(stranger ? [ofProblem(stranger)] : [])];
 }
 
+/** Returns the addresses that the certificate of the key names. */
+export function namesOf({ path: [certificate] }: Pick<Inspection, "path">): readonly string[] {
+  return certificate?.addresses ?? [];
+}
+
 /**
- * A stored key signs only for the sender that it was given with, or for one that its certificate names.
+ * A stored key signs only for the sender that it was given with, or for one that the certificate named then.
  * @param parameter the secret that is kept or borrowed
- * @param givenSender address of the sender that the key was given with; `null` if there was none
  * @throws {SealpostError} `invalid_parameter`, which asks for it.
  */
 export function assertKeySender(
   parameter: "private_key" | "private_key_password",
-  givenSender: string | null,
+  given: KeyAddresses,
   next: SenderFields,
-  inspection: Inspection | null,
 ): void {
   const sender = senderOf(next);
-  if (sender === null || sender.address === givenSender) return;
-  const [certificate] = inspection?.path ?? [];
-  if (certificate && senderProblem(certificate, sender.address) === null) return;
+  if (sender === null || isGivenFor(given, sender.address)) return;
   throw invalidParameter(
     parameter,
-    "required again, because the sender changed and the certificate does not name it",
+    "required again, because the sender changed and the certificate given with it does not name it",
   );
+}
+
+/** Returns the problem if a signature must not be for an address, which is not the sender that the key was given with. */
+export function addressProblem(
+  identity: SigningIdentity,
+  given: KeyAddresses | null,
+  address: string,
+): IdentityProblem | null {
+  const problem = senderProblem(identity, address);
+  if (problem || given === null || isGivenFor(given, address)) return problem;
+  return certificateContent(
+    "sign_sender",
+    `The key was not given for ${address}: send it with its certificate`,
+  );
+}
+
+function isGivenFor({ sender, named }: KeyAddresses, address: string): boolean {
+  return sender === address || named === null || senderProblem({ addresses: named }, address) === null;
 }
 
 /** Inspects the identity of a definition: by the key that was decrypted when it was saved, if there is one. */

@@ -8,6 +8,7 @@ import { parseEndpoint } from "../../domain/endpoint.ts";
 import { senderOf } from "../../domain/mailbox.ts";
 import type { Secret } from "../../domain/secret.ts";
 import {
+  type KeyAddresses,
   type ResolvedServer,
   resolveFurther,
   SECRET_NAMES,
@@ -27,7 +28,7 @@ import { untilCommitted } from "../../storage/epoch.ts";
 import { type SmtpServerRepository, type SmtpServerRow, versionKey } from "../../storage/smtp-servers.ts";
 import type { Circuit } from "../circuit.ts";
 import type { TokensFor } from "../oauth/definition-tokens.ts";
-import { inspectSource } from "./check-identity.ts";
+import { inspectSource, namesOf } from "./check-identity.ts";
 import { decodeSigningKey } from "./signing-key.ts";
 
 /** An encrypted column: a secret of the definition, or the key that was decrypted when it was saved. */
@@ -61,8 +62,8 @@ export interface Servers {
    * @throws {SealpostError} `invalid_parameter` if there is none, or no key decrypts it.
    */
   openStored(stored: SmtpServerRow | undefined, field: SecretName): Promise<Secret>;
-  /** Returns the address of the sender that the key of a definition was given with. `null` if there was none. */
-  givenSender(stored: SmtpServerRow): Promise<string | null>;
+  /** Returns the addresses that the key of a definition was given for. */
+  givenFor(stored: SmtpServerRow): Promise<KeyAddresses>;
   /** Encrypts a value for the row of a definition. */
   sealField(id: string, field: SealedField, text: string): Promise<string>;
   /**
@@ -144,9 +145,13 @@ export function createServers(deps: ServersDeps): Servers {
       }
     },
 
-    async givenSender(stored) {
-      // Older versions stored no sender with the key.
-      return (await signingSource(keyring, stored).givenSender()) ?? senderOf(stored)?.address ?? null;
+    async givenFor(stored) {
+      const source = signingSource(keyring, stored);
+      const given = await source.givenFor();
+      // Older versions stored no addresses with the key.
+      const sender = given?.sender ?? senderOf(stored)?.address ?? null;
+      const named = given?.named ?? namesOf(await inspectSource(source, platform.now()));
+      return { sender, named };
     },
 
     async sealField(id, field, text) {
@@ -222,7 +227,7 @@ function signingSource(keyring: Keyring, row: SmtpServerRow): SigningSource {
     certificate: row.certificate,
     pss: row.smimePss,
     decryptedKey: async () => (await stored()).pkcs8,
-    givenSender: async () => (await stored()).sender,
+    givenFor: async () => (await stored()).givenFor,
     originalKey: async () => ({
       pem: await openField(keyring, row, "privateKey"),
       passphrase: await openField(keyring, row, "privateKeyPassword"),

@@ -13,18 +13,26 @@ import {
   type FieldName,
   type FurtherInput,
   type FurtherName,
+  type KeyAddresses,
   resolveFurther,
   SECRET_NAMES,
   type SecretName,
   type ServerDefinition,
 } from "../../domain/smtp-server.ts";
 import { invalidParameter, SealpostError } from "../../errors.ts";
+import type { Inspection } from "../../smime/identity.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { Epoch } from "../../storage/epoch.ts";
 import { untilCommitted } from "../../storage/epoch.ts";
 import type { SmtpServerRepository, SmtpServerRow } from "../../storage/smtp-servers.ts";
 import type { Circuit } from "../circuit.ts";
-import { assertKeySender, type IdentityFields, identityNotices, inspectOnSave } from "./check-identity.ts";
+import {
+  assertKeySender,
+  type IdentityFields,
+  identityNotices,
+  inspectOnSave,
+  namesOf,
+} from "./check-identity.ts";
 import { checkLogin, type ReadSecret } from "./check-login.ts";
 import { type EtagCondition, etagOf, nothingStored, type Servers, staleError } from "./definitions.ts";
 
@@ -191,12 +199,8 @@ async function plan(
     await identityFields(servers, input, changed, certificate, stored),
     platform.now(),
   );
-  const isKeyKept = stored && stored.privateKey !== "" && changed.privateKey === undefined;
-  const isKeyGiven = changed.privateKey?.isEmpty === false;
-  const sender = isKeyGiven ? (senderOf(input)?.address ?? null) : null;
-  const givenSender = isKeyKept ? await servers.givenSender(stored) : sender;
-  if (isKeyKept) assertKeySender("private_key", givenSender, input, inspection);
-  const signingKey = encodeSigningKey({ pkcs8: inspection?.pkcs8 ?? null, sender: givenSender });
+  const givenFor = await keyAddresses(servers, input, changed, inspection, stored);
+  const signingKey = encodeSigningKey({ pkcs8: inspection?.pkcs8 ?? null, givenFor });
   const loginNotices = await checkLogin(input, secretReader(servers, changed, stored), platform.now());
   const row: SmtpServerRow = {
     ...input,
@@ -217,6 +221,23 @@ async function plan(
   const isPasswordChanged = replaces(changed.password, stored?.password);
   const change = stored ? routeChanges(stored, row, isPasswordChanged).join(",") : "created";
   return { row, kept, notices, fields: changedFields(row, stored, changed), change };
+}
+
+/** Returns the addresses that the key is given for, or was. @throws {SealpostError} as {@link assertKeySender} does. */
+async function keyAddresses(
+  servers: Servers,
+  input: FilledInput,
+  { privateKey }: ChangedSecrets,
+  inspection: Inspection | null,
+  stored: SmtpServerRow | undefined,
+): Promise<KeyAddresses> {
+  if (stored && stored.privateKey !== "" && privateKey === undefined) {
+    const givenFor = await servers.givenFor(stored);
+    assertKeySender("private_key", givenFor, input);
+    return givenFor;
+  }
+  if (!privateKey || privateKey.isEmpty) return { sender: null, named: null };
+  return { sender: senderOf(input)?.address ?? null, named: inspection ? namesOf(inspection) : [] };
 }
 
 async function everySecret<T>(of: (field: SecretName) => Promise<T>): Promise<Record<SecretName, T>> {

@@ -178,7 +178,7 @@ async function resolveUnsaved(deps: TestMailDeps, given: FilledInput, identifier
   const borrowed = SIGNING_SECRETS.find((name) => stored?.[name] && isBorrowed(input[name]));
   if (stored && borrowed) {
     const { parameter } = DEFINITION_FIELDS[borrowed];
-    assertKeySender(parameter, await servers.givenSender(stored), input, inspection);
+    assertKeySender(parameter, await servers.givenFor(stored), input);
   }
   const loginNotices = await checkLogin(input, read, platform.now());
   const result = {
@@ -236,7 +236,7 @@ function signingSource(
     certificate,
     pss: smimePss,
     decryptedKey: async () => null,
-    givenSender: async () => null,
+    givenFor: async () => null,
     originalKey: async () => ({ pem, passphrase }),
   };
 }

@@ -72,7 +72,7 @@ describe("deliverInObjects()", () => {
 
   test("the order can be cloned, and has no more of the definition than a connection needs", async () => {
     const { transport, orders } = makeSubject(accept);
-    const signing = { givenSender: async () => null };
+    const signing = { givenFor: async () => null };
     const server = { ...serverAt(25, { password: new Secret("a password") }), signing, identifier: "main" };
     await sendTo(transport, server);
     expect(orders.map(({ password }) => password)).toEqual(["a password"]);

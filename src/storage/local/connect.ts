@@ -2,8 +2,7 @@ import type { Platform } from "../../contracts/platform.ts";
 import type { Connection, Connections } from "../libsql-database.ts";
 import { openBackgroundClient } from "./background-client.ts";
 import { changeMark, openLocalClient, pathOf } from "./client.ts";
-import { type ConnectionRole, type LocalClient, ManagedConnection } from "./connection.ts";
-import { FileCheck } from "./file-check.ts";
+import { type ConnectionRole, FileCheck, type LocalClient, ManagedConnection } from "./connection.ts";
 
 /** Longer than any commit takes, shorter than clients wait for a response. */
 const LOCK_TIMEOUT_MS = 5_000;

@@ -1,14 +1,16 @@
+import { realpathSync, type Stats, statSync } from "node:fs";
 import type { Client } from "@libsql/client";
 import { Semaphore } from "../../async/semaphore.ts";
 import type { Platform } from "../../contracts/platform.ts";
-import { closedError, isBusy, isConstraintError, localError, openError } from "../errors.ts";
+import { closedError, fileGoneError, isBusy, isConstraintError, localError, openError } from "../errors.ts";
 import type { Connection, RunOptions } from "../libsql-database.ts";
-import type { FileCheck } from "./file-check.ts";
 
 /** A commit with one fsync takes about this long on a plain disk. */
 const INITIAL_WAIT_MS = 4;
 /** Longer waits would leave a lock idle after its release. */
 const MAX_WAIT_MS = 64;
+/** The check of the log costs as much as that of the file, so it does not run before each operation. */
+const LOG_INTERVAL_MS = 100;
 
 /** The part of a libSQL client that a connection uses. */
 export type LocalClient = Pick<Client, "execute" | "batch" | "close"> & { reconnect(): unknown };
@@ -135,5 +137,76 @@ export class ManagedConnection implements Connection {
     const maxMs = Math.min(MAX_WAIT_MS, INITIAL_WAIT_MS * 2 ** failures);
     const share = ((this.#options.randomBytes(1)[0] ?? 0) + 1) / 256;
     return new Promise((resolve) => setTimeout(resolve, maxMs * share));
+  }
+}
+
+/**
+ * A check that the paths of a database still name its open files. SQLite goes on in a file that was deleted or replaced,
+ * and all that it writes is lost at the end of the process. The same holds for its log, which has the last commits.
+ */
+export class FileCheck {
+  readonly #pathOf: () => string;
+  readonly #now: () => number;
+  /** Those that have the log open: while there is one, SQLite in another process does not delete it. */
+  readonly #connections = new Set<object>();
+  #path: string | null = null;
+  #file: string | null = null;
+  /** `null` until a connection has it open, and without a log. */
+  #log: string | null = null;
+  #logCheckedAtMs = -Infinity;
+
+  constructor(pathOf: () => string, now = () => performance.now()) {
+    this.#pathOf = pathOf;
+    this.#now = now;
+  }
+
+  /** @throws {SealpostError} `database_unavailable` if a path no longer names the open file. */
+  assert(): void {
+    this.#path ??= this.#pathOf();
+    // A new database is an empty file at first.
+    const file = markOf(this.#path, ({ size }) => size > 0);
+    this.#file ??= file;
+    if (file !== this.#file) throw fileGoneError();
+    if (this.#connections.size > 0 && this.#now() - this.#logCheckedAtMs >= LOG_INTERVAL_MS)
+      this.#assertLog();
+  }
+
+  /** Notes that a connection has used the database, so it has the log open. */
+  opened(connection: object): void {
+    if (this.#connections.has(connection)) return;
+    if (this.#connections.size === 0) this.#log = this.#currentLog();
+    this.#connections.add(connection);
+  }
+
+  /** Notes that a connection is closed. After the last one, the next may find another log. */
+  closed(connection: object): void {
+    this.#connections.delete(connection);
+  }
+
+  #assertLog(): void {
+    const log = this.#currentLog();
+    this.#log ??= log;
+    if (log !== this.#log) throw fileGoneError();
+    this.#logCheckedAtMs = this.#now();
+  }
+
+  #currentLog(): string | null {
+    this.#path ??= this.#pathOf();
+    return markOf(`${realPathOf(this.#path)}-wal`);
+  }
+}
+
+function markOf(path: string, counts: (stats: Stats) => boolean = () => true): string | null {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats !== undefined && counts(stats) ? `${stats.dev} ${stats.ino}` : null;
+}
+
+/** SQLite resolves links, and has the log next to the file. */
+function realPathOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    // Without the file, the next check of it fails.
+    return path;
   }
 }

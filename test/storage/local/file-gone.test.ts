@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { copyFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CommitOptions } from "../../../src/contracts/database.ts";
-import { FileCheck } from "../../../src/storage/local/file-check.ts";
+import { FileCheck } from "../../../src/storage/local/connection.ts";
 import { openTest, outside, temporaryFile } from "../fixtures/database.ts";
 
 type File = ReturnType<typeof temporaryFile>;

@@ -72,6 +72,7 @@ export {
   newPassword,
   personName,
   phoneNumber,
+  serverName,
   serverNames,
   spelledName,
   userName,

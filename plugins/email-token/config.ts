@@ -3,6 +3,7 @@ import {
   codeLinks,
   type PluginContext,
   type SettingValues,
+  serverName,
   serverNames,
   setting,
   templateText,
@@ -16,7 +17,6 @@ const MIN_VALID_SECONDS = 30;
 export const MAX_VALID_SECONDS = 3_600;
 /** As long as a user keeps the login page open. */
 const DEFAULT_VALID_SECONDS = 120;
-const MAX_GATEWAY_CHARACTERS = 255;
 
 const flag = v.boolean("expected true or false");
 const validSeconds = wholeNumber(MIN_VALID_SECONDS, MAX_VALID_SECONDS);
@@ -28,11 +28,6 @@ const origin = v.pipe(
   v.string("expected a URL"),
   v.check((text) => text === "" || isOrigin(text), "expected an https URL such as https://login.example.org"),
 );
-const gateway = v.pipe(
-  v.string("expected a name"),
-  v.maxLength(MAX_GATEWAY_CHARACTERS, `expected at most ${MAX_GATEWAY_CHARACTERS} characters`),
-);
-
 /** Options of the host app. An empty template means the built-in text, in the language of the client. */
 export const options = v.object({
   server: v.optional(serverNames, []),
@@ -45,7 +40,7 @@ export const options = v.object({
   origin: v.optional(origin, ""),
   verifyEnrollment: v.optional(flag, false),
   smsVerifyEnrollment: v.optional(flag, false),
-  smsGateway: v.optional(gateway, ""),
+  smsGateway: v.optional(serverName, ""),
   smsValidSeconds: v.optional(validSeconds, DEFAULT_VALID_SECONDS),
   smsText: v.optional(smsText, ""),
   smsChallengeText: v.optional(smsPrompt, ""),
@@ -88,7 +83,7 @@ export function settings(given: v.InferOutput<typeof options>) {
     "sms.verify_enrollment": setting(flag, given.smsVerifyEnrollment, {
       description: "Whether an SMS token counts only after a code that was sent to it came back",
     }),
-    "sms.identifier": setting(gateway, given.smsGateway, {
+    "sms.identifier": setting(serverName, given.smsGateway, {
       description: "SMS gateway that codes are sent through",
       namesGateway: true,
     }),

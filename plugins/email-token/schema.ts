@@ -5,6 +5,7 @@ import {
   pageParams,
   pageView,
   phoneNumber,
+  serverName,
   wholeNumber,
 } from "sealpost/plugin";
 import * as v from "valibot";
@@ -63,11 +64,11 @@ export const initParams = v.object({
   description: v.optional(text(), ""),
   serial: v.optional(described(serial, "Default: a new serial")),
   "email.identifier": v.optional(
-    described(text(), "Server definition for codes of this token. Default: the setting"),
+    described(serverName, "Server definition for codes of this token. Default: the setting"),
     "",
   ),
   "sms.identifier": v.optional(
-    described(text(), "SMS gateway for codes of this token. Default: the setting"),
+    described(serverName, "SMS gateway for codes of this token. Default: the setting"),
     "",
   ),
   verify: v.optional(

@@ -88,8 +88,18 @@ const conditions = v.pipe(
   }),
 );
 
+const OPTIONS = actionOptions([]);
 const optionSchemas: Readonly<Record<string, v.GenericSchema>> = {
   emailconfig: v.optional(serverNames),
+  smsconfig: v.optional(
+    described(
+      v.pipe(
+        line,
+        v.transform((name) => name.normalize("NFC")),
+      ),
+      OPTIONS.sendsms.smsconfig?.description ?? "",
+    ),
+  ),
   mimetype: v.optional(oneOf(MIME_TYPES)),
   language: v.optional(oneOf(LANGUAGES)),
   subject: v.optional(templateText(TAGS)),
@@ -100,7 +110,6 @@ const optionSchemas: Readonly<Record<string, v.GenericSchema>> = {
   secret: v.optional(webhookSecret),
   headers: v.optional(webhookHeaders),
 };
-const OPTIONS = actionOptions([]);
 const optionEntries = Object.fromEntries(
   Object.values(OPTIONS)
     .toReversed()

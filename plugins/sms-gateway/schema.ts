@@ -6,6 +6,7 @@ import {
   parseAddress,
   phoneNumber,
   render,
+  serverName,
   serverNames,
   templateText,
 } from "sealpost/plugin";
@@ -39,10 +40,10 @@ const regexp = v.pipe(
 const smtpIdentifier = v.pipe(
   text(MAX_CHARACTERS),
   v.check((names) => v.is(serverNames, names), "expected names of SMTP servers, comma-separated"),
+  v.transform((names) => names.normalize("NFC")),
 );
 const identifierText = v.pipe(
-  text(MAX_CHARACTERS),
-  v.transform((name) => name.normalize("NFC")),
+  serverName,
   v.check((name) => !/\p{Cc}/u.test(name), "expected one line without control characters"),
   v.check(
     (name) => !name.includes("/") && !RESERVED.includes(name) && name.trim() !== "",

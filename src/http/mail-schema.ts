@@ -24,7 +24,15 @@ export const mailIdParams = v.object({
 /** Parameters of GET /mail/. */
 export const mailListParams = v.object({
   state: v.optional(v.picklist(MAIL_STATES, `expected one of ${MAIL_STATES.join(", ")}`)),
-  identifier: v.optional(described(line, "Only messages that use this definition")),
+  identifier: v.optional(
+    described(
+      v.pipe(
+        line,
+        v.transform((name) => name.normalize("NFC")),
+      ),
+      "Only messages that use this definition",
+    ),
+  ),
   recipient: v.optional(described(line, "Only messages to this address")),
   since: v.optional(
     described(

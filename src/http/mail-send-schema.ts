@@ -59,7 +59,10 @@ const attachment = v.object(
 export const mailSendParams = v.object({
   server: described(
     v.optional(
-      entries((name) => name !== "", "expected the name of a definition"),
+      v.pipe(
+        entries((name) => name !== "", "expected the name of a definition"),
+        v.transform((names) => names.map((name) => name.normalize("NFC"))),
+      ),
       DEFAULT_SERVER,
     ),
     "A definition, or several in the order of failover",

@@ -86,6 +86,14 @@ export const newPassword = v.pipe(
 );
 
 const MAX_SERVERS = 16;
+const MAX_SERVER_CHARACTERS = 255;
+
+/** Name of an SMTP server or an SMS gateway, in NFC, as it is stored. May be empty. */
+export const serverName = v.pipe(
+  v.string("expected a text"),
+  v.maxLength(MAX_SERVER_CHARACTERS, `expected at most ${MAX_SERVER_CHARACTERS} characters`),
+  v.transform((name) => name.normalize("NFC")),
+);
 
 /**
  * Schema of an option or setting that names one SMTP server, or several for failover, as a list or a comma-separated text.
@@ -94,7 +102,7 @@ const MAX_SERVERS = 16;
 export const serverNames = v.pipe(
   v.union([v.string(), v.array(v.string())], "expected the name of an SMTP server, or a list of names"),
   v.transform((value) => (typeof value === "string" ? value.split(",") : value)),
-  v.transform((names) => names.map((name) => name.trim()).filter((name) => name !== "")),
+  v.transform((names) => names.map((name) => name.trim().normalize("NFC")).filter((name) => name !== "")),
   v.maxLength(MAX_SERVERS, `expected at most ${MAX_SERVERS} names`),
   v.readonly(),
 );

@@ -1,5 +1,5 @@
 import { SealpostError } from "sealpost";
-import { described, type PluginStore, route, tagged } from "sealpost/plugin";
+import { described, nameKey, type PluginStore, route, tagged } from "sealpost/plugin";
 import * as v from "valibot";
 import { realmsWithUsers } from "./store.ts";
 
@@ -45,7 +45,8 @@ export function realmRoutes({
     Object.fromEntries(realms.map((name) => [name, { resolvername: name, type: TYPE, data: {} }]));
 
   /** @throws {SealpostError} `resource_not_found`. */
-  async function assertKnown(name: string, kind: string): Promise<readonly string[]> {
+  async function assertKnown(given: string, kind: string): Promise<readonly string[]> {
+    const name = nameKey(given);
     if ((await names()).includes(name)) return [name];
     throw new SealpostError("resource_not_found", `The requested ${kind} could not be found.`);
   }

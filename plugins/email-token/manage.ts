@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { SealpostError } from "sealpost";
-import { type Env, isConstraintError, missingParameter, nameKey, type Statement } from "sealpost/plugin";
+import { type Env, isConstraintError, missingParameter, type Statement } from "sealpost/plugin";
 import type { TokenChanges } from "./changes.ts";
 import type { TokenContext } from "./config.ts";
 import { type Enroll, userUnknown } from "./enroll.ts";
@@ -82,7 +82,7 @@ export function createTokens(deps: TokensDeps): Tokens {
       const { user, realm, tokenrealm, serial, type, page, pagesize } = params;
       const owner = user === "" ? null : await owners.find({ user, realm });
       const filter = {
-        patterns: { serial, type: type?.toLowerCase(), realm: tokenrealm && nameKey(tokenrealm) },
+        patterns: { serial, type: type?.toLowerCase(), realm: tokenrealm },
         userId: user === "" ? undefined : (owner?.id ?? random.id()),
         realm: user === "" && realm !== "" ? realm : undefined,
       };

@@ -5,6 +5,7 @@ import {
   type KeptTable,
   MAX_CLOCK_SKEW_MS,
   matchesPattern,
+  nameKey,
   type PluginContext,
   type PluginStore,
   type RowsStatement,
@@ -215,19 +216,26 @@ function conditions({
   return and(
     serial === undefined ? undefined : eq(token.serial, serial),
     userId === undefined ? undefined : sql`${token.userId} = ${userId}`,
-    realm === undefined ? undefined : eq(token.realm, realm),
+    realm === undefined ? undefined : inArray(token.realm, [realm, nameKey(realm)]),
     matches(token.serial, patterns.serial),
     matches(token.type, patterns.type),
-    matches(token.realm, patterns.realm),
+    matches(token.realm, patterns.realm, nameKey),
     onlyUsable ? isUsable : undefined,
   );
 }
 
-/** Compares with a pattern, regardless of letter case if it has a `*`. Without a `*` an index is used. */
-function matches(column: SQLiteColumn, pattern = ""): SQL | undefined {
+/**
+ * Compares with a pattern, regardless of letter case if it has a `*`. Without a `*` an index is used.
+ * @param fold returns how most values are stored. Without a directory, they are stored as they were sent.
+ */
+function matches(
+  column: SQLiteColumn,
+  pattern = "",
+  fold: (text: string) => string = String,
+): SQL | undefined {
   if (pattern === "") return undefined;
-  if (!pattern.includes("*")) return sql`${column} = ${pattern}`;
-  return matchesPattern(column, pattern);
+  if (!pattern.includes("*")) return inArray(column, [pattern, fold(pattern)]);
+  return matchesPattern(column, fold(pattern));
 }
 
 /** Wrong attempts that void a code. */

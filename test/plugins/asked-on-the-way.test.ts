@@ -13,11 +13,11 @@ test("realms and resolvers are those of the users, and cannot be changed", async
   expect(await get("/realm/")).toEqual(realm("main", true));
   await instance.request("POST", "/user/", { json: { username: "ann", realm: "sales" } });
   expect(await get("/realm")).toEqual({ ...realm("main", true), ...realm("sales", false) });
-  expect(await get("/realm/sales")).toEqual(realm("sales", false));
+  for (const name of ["sales", "SALES"]) expect(await get(`/realm/${name}`)).toEqual(realm("sales", false));
   expect(await get("/defaultrealm")).toEqual(realm("main", true));
   const resolver = { sales: { resolvername: "sales", type: "sqlresolver", data: {} } };
   expect(await get("/resolver/")).toMatchObject(resolver);
-  expect(await get("/resolver/sales")).toEqual(resolver);
+  for (const name of ["sales", "Sales"]) expect(await get(`/resolver/${name}`)).toEqual(resolver);
   for (const path of ["/realm/none", "/resolver/none"])
     expect((await instance.request("GET", path)).error?.code).toBe(601);
   for (const path of ["/realm/sales", "/resolver/sales", "/resolver/", "/defaultrealm"])

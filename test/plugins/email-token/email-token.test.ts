@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { directory } from "sealpost/plugins/directory";
 import { emailToken } from "sealpost/plugins/email-token";
 import { testOwnPlugin } from "../../contract/plugin.ts";
-import { PIN, SERVER, started } from "./support.ts";
+import { PIN, SERVER, started, startedWithout } from "./support.ts";
 
 testOwnPlugin("email-token", {
   factory: emailToken,
@@ -190,6 +190,9 @@ describe("GET /token/ for clients of privacyIDEA", () => {
       "tokenrealm=def*": 2,
       "tokenrealm=corp": 0,
       "tokenrealm=": 3,
+      "realm=default": 2,
+      "realm=DEFAULT": 2,
+      "realm=corp": 0,
       "tokenrealm=default&user=ann&serial=PIEM_1": 1,
     };
     for (const [query, count] of Object.entries(counts)) {
@@ -199,6 +202,18 @@ describe("GET /token/ for clients of privacyIDEA", () => {
     for (const query of ["pagesize=-1", "pagesize=1001", "serial=*a*b*c*"])
       expect((await it.request("GET", `/token/?${query}`)).status).toBe(400);
   });
+});
+
+test("GET /token/ finds a realm that no directory folds, in any letter case of a folded one", async () => {
+  await using it = await startedWithout();
+  const init = { type: "email", user: "ann", email: "ann@example.org" };
+  for (const realm of ["Corp", "corp"]) await it.post("/token/init", { ...init, realm });
+  const count = async (query: object) =>
+    ((await it.request("GET", "/token/", { query: { ...query } })).value as { count: number }).count;
+  for (const name of ["realm", "tokenrealm"]) {
+    expect(await count({ [name]: "Corp" })).toBe(2);
+    expect(await count({ [name]: "CORP" })).toBe(1);
+  }
 });
 
 describe("DELETE /token/<serial>", () => {

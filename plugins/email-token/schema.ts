@@ -34,8 +34,9 @@ const pattern = v.pipe(
   v.check((value) => value.split("*").length - 1 <= MAX_STARS, `expected at most ${MAX_STARS} *`),
 );
 
+const OWNER_NAME = "Name of the owner, or user@realm if realm is empty";
 const owner = {
-  user: v.optional(described(text(), "Name of the owner, or user@realm if realm is empty"), ""),
+  user: v.optional(described(text(), OWNER_NAME), ""),
   realm: v.optional(described(text(), "Default: that of the directory"), ""),
 };
 
@@ -156,11 +157,22 @@ export const triggerParams = v.object({
   type: v.optional(described(tokenType, "Only tokens of this type")),
 });
 
+/** Any text that a person types is a guess. One that is too long stays longer than every name, PIN and code. */
+const typed = (max: number, cut: (text: string) => string) =>
+  v.pipe(
+    v.string("expected a text"),
+    v.transform((text) => (text.length > max ? cut(text) : text)),
+  );
+/** No name has a slash, also no realm of a name that is cut behind its `@`. */
+const typedName = typed(MAX_CHARACTERS, (text) => `${text.slice(0, MAX_CHARACTERS)}/`);
+const typedPass = typed(MAX_PASS_CHARACTERS, (text) => text.slice(0, MAX_PASS_CHARACTERS + 1));
+
 export const checkParams = v.object({
   ...namedParams.entries,
+  user: v.optional(described(typedName, OWNER_NAME), ""),
   pass: v.optional(
     described(
-      text(MAX_PASS_CHARACTERS),
+      typedPass,
       "The PIN, or with transaction_id the code; required, and never right if it is empty",
     ),
   ),

@@ -31,8 +31,8 @@ import { type Trigger, type TriggerResult, triggerRow, verdictOf } from "./trigg
 const TAG = { name: "Validation", description: "Codes as a second factor: sending and checking them" };
 const WINDOW_SECONDS = 600;
 /** Maximum failures of one client per window with one name, and in total: the same as for the login of admins. */
-const MAX_FAILURES_PER_NAME = 10;
-const MAX_FAILURES_PER_CLIENT = 100;
+const PER_CLIENT_AND_NAME = { max: 10, windowSeconds: WINDOW_SECONDS };
+const PER_CLIENT = { max: 100, windowSeconds: WINDOW_SECONDS };
 const TRIGGER_RIGHT = "triggerchallenge";
 
 interface ValidateDeps extends Pick<TokenContext, "guard" | "audit" | "limits" | "idempotent"> {
@@ -95,7 +95,7 @@ function checkRoute(deps: ValidateDeps) {
     async (c, { body: { pass, transaction_id, state, ...named } }) => {
       assertNamed(named);
       if (pass === undefined) throw missingParameter("pass");
-      const rateLimits = limitsOf(deps, c, named);
+      const rateLimits = limitsOf(deps, c, named, pass);
       const transactionId = transaction_id || state;
       if (transactionId !== "") {
         // An empty code is no guess: it must not use up an attempt.
@@ -156,12 +156,14 @@ function limitsOf(
   { limits, owners }: ValidateDeps,
   c: Context<Env>,
   query: OwnerQuery,
+  pass: string,
 ): readonly RateLimit[] {
+  // No guess, but work.
+  if (pass === "") return limits.perClient(c, { key: "check empty", ...PER_CLIENT });
   const name = query.user === "" ? `serial ${query.serial}` : `user ${owners.fullName(query)}`;
-  const windowSeconds = WINDOW_SECONDS;
   return [
-    ...limits.perClient(c, { key: "check", max: MAX_FAILURES_PER_CLIENT, windowSeconds }),
-    ...limits.perClient(c, { key: `check ${name}`, max: MAX_FAILURES_PER_NAME, windowSeconds }),
+    ...limits.perClient(c, { key: "check", ...PER_CLIENT }),
+    ...limits.perClient(c, { key: `check ${name}`, ...PER_CLIENT_AND_NAME }),
   ];
 }
 

@@ -31,6 +31,39 @@ describe("what clients of privacyIDEA expect:", () => {
     expect((await it.check({ serial, pass: await it.code(), transaction_id })).value).toBe(true);
   });
 
+  test("an empty pass is no guess: the right PIN and the right code work after many", async () => {
+    await using it = await started();
+    await it.enroll({ pin: PIN });
+    const empty = async (json: object = {}) => verdictOf(await it.check({ user: "ann", pass: "", ...json }));
+    for (let at = 0; at < 12; at++) expect(await empty()).toEqual(REJECTED);
+    const transaction_id = transactionOf(await it.check({ user: "ann", pass: PIN }));
+    for (let at = 0; at < 12; at++) expect(await empty({ transaction_id })).toEqual(REJECTED);
+    expect((await it.check({ user: "ann", pass: await it.code(), transaction_id })).value).toBe(true);
+    // They are work, so one client cannot send them without end.
+    for (let at = 24; at < 100; at++) expect(await empty()).toEqual(REJECTED);
+    expect((await it.check({ user: "ann", pass: "" })).status).toBe(429);
+    expect(verdictOf(await it.check({ user: "ann", pass: "wrong" }))).toEqual(REJECTED);
+  });
+
+  test.each([257, 100_000])("a PIN, a code and a name of %p characters are wrong ones", async (length) => {
+    await using it = await started();
+    const pin = "x".repeat(256);
+    const user = "u".repeat(255);
+    await it.post("/user/", { username: user, email: "u@example.org" });
+    await it.enroll({ pin });
+    await it.enroll({ user, pin });
+    const long = "x".repeat(length);
+    expect(verdictOf(await it.check({ user: "ann", pass: long }))).toEqual(REJECTED);
+    expect(verdictOf(await it.check({ user: "nobody", pass: long }))).toEqual(REJECTED);
+    expect(verdictOf(await it.check({ user: "u".repeat(length), pass: pin }))).toEqual(REJECTED);
+    const transaction_id = transactionOf(await it.check({ user: "ann", pass: pin }));
+    const pass = await it.code();
+    expect(verdictOf(await it.check({ user: "ann", pass: long, transaction_id }))).toEqual(REJECTED);
+    expect(verdictOf(await it.check({ user: `ann@default${long}`, pass, transaction_id }))).toEqual(REJECTED);
+    expect((await it.check({ user: "ann", pass, transaction_id })).value).toBe(true);
+    expect(transactionOf(await it.check({ user, pass: pin }))).toMatch(/^\d{20}$/);
+  });
+
   test("a challenge prefers the interactive mode", async () => {
     await using it = await started();
     await it.enroll({ pin: PIN });

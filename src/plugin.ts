@@ -30,7 +30,6 @@ export type {
   DirectoryLookAlikes,
   DirectoryLookup,
   DirectoryUser,
-  LookupNames,
   NewUser,
   UserName,
 } from "./contracts/directory.ts";
@@ -56,7 +55,7 @@ export type { Sms, SmsOutcome, TextMessage } from "./contracts/sms.ts";
 export type { Principal } from "./domain/admin.ts";
 export { MAX_CLOCK_SKEW_MS } from "./domain/clock.ts";
 export { addressKey, domainOf, parseAddress, parseMailbox } from "./domain/mailbox.ts";
-export { nameKey } from "./domain/names.ts";
+export { type GivenName, type LookupNames, lookupNames, nameKey } from "./domain/names.ts";
 export { type CidrBlock, isSafeUrl, parseCidr } from "./domain/network.ts";
 export { NOTICES, type Notice, type NoticeCode, notice } from "./domain/notices.ts";
 export { HOLD_MS } from "./domain/queued-mail.ts";
@@ -64,7 +63,7 @@ export { CENSORED } from "./domain/secret.ts";
 export { invalidParameter, missingParameter } from "./errors.ts";
 export { type CheckCodeLinks, type CodeLinkOptions, codeLinks } from "./plugin/code-links.ts";
 export { definePlugin, setting } from "./plugin/define.ts";
-export { createFindUser, type FindUser, type GivenName, lookupNames } from "./plugin/find-user.ts";
+export { createFindUser, type FindUser } from "./plugin/find-user.ts";
 export { lookAlikeKeys } from "./plugin/look-alikes.ts";
 export {
   accountName,

@@ -1,4 +1,5 @@
 import type { SQL } from "drizzle-orm";
+import type { LookupNames } from "../domain/names.ts";
 import type { SelectStatement, Statement } from "./database.ts";
 
 /** Identifies a user. The same name may exist in several realms. */
@@ -62,15 +63,6 @@ export interface Directory {
   /** Removes a user. @returns whether it existed. */
   remove(user: UserName): Promise<boolean>;
 }
-
-interface LookupName {
-  readonly username: string;
-  /** Absent for the default one, which always exists. */
-  readonly realm?: string;
-}
-
-/** The name of a user, and another one that is used if the realm of the first does not exist. */
-export type LookupNames = readonly [LookupName] | readonly [LookupName, otherwise: LookupName];
 
 /** Reads a user as part of other statements, which can be prepared. */
 export interface DirectoryLookup {

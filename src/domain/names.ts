@@ -33,3 +33,32 @@ export function nameKey(name: string): string {
   // ẞ (U+1E9E) becomes "ss", as ß does, only from its small form.
   return name.normalize("NFKC").toLowerCase().toUpperCase().toLowerCase().normalize("NFKC");
 }
+
+/** A user as a client names them. `user` may be `user@realm`, and `realm` is empty if the client sends none. */
+export interface GivenName {
+  readonly user: string;
+  readonly realm: string;
+}
+
+interface LookupName {
+  readonly username: string;
+  /** Absent for the default one, which always exists. */
+  readonly realm?: string;
+}
+
+/** The name of a user, and another one that is used if the realm of the first does not exist. */
+export type LookupNames = readonly [LookupName] | readonly [LookupName, otherwise: LookupName];
+
+/**
+ * Returns the names to look up. `user@realm` is parted at its last `@` if that realm exists. With a realm it is parted
+ * only if both are the same.
+ */
+export function lookupNames({ user, realm }: GivenName): LookupNames {
+  const at = user.lastIndexOf("@");
+  const parted = { username: user.slice(0, at), realm: user.slice(at + 1) };
+  if (realm !== "") {
+    const isSame = at > 0 && nameKey(parted.realm) === nameKey(realm);
+    return [isSame ? parted : { username: user, realm }];
+  }
+  return at < 1 || parted.realm === "" ? [{ username: user }] : [parted, { username: user }];
+}

@@ -63,6 +63,8 @@ interface Patterns {
   readonly plain: RegExp;
   readonly opening: RegExp;
   readonly closing: RegExp;
+  /** The start of a URL between delimiters, in which mail programs remove blanks (RFC 3986 C). */
+  readonly enclosedUrl: RegExp;
   /** In a text, only characters at which no mail program ends a URL and begins another. */
   readonly textUrl: RegExp;
 }
@@ -75,21 +77,32 @@ const createPatterns = (): Patterns => ({
   ),
   opening: /^[\p{Ps}\p{Pi}\p{Pf}'*=|]+/u,
   closing: /[\p{Pe}\p{Pi}\p{Pf}'*|.,:;?!…]+$/u,
+  enclosedUrl: new RegExp(String.raw`^(?:URL:)?(?=${SCHEME}|//|\\|www\.)`, "iu"),
   textUrl: new RegExp(String.raw`^https?://[^\s\p{Cc}\\@/?#]+(?:[/?#][\w.~/?#&=%+:${CODE}${ANY}-]*)?$`, "iu"),
 });
 let patterns: Patterns | null = null;
 
 const ATTRIBUTE_URL = /^https?:\/\/[^\s\p{Cc}\\@/?#]+(?:[/?#][^\s\p{Cc}\\]*)?$/iu;
-/** URLs end at these characters (RFC 3986 C). */
-const BETWEEN_WORDS = /[\s<>"]+/u;
+/** URLs end at these characters (RFC 3986 C), but for some mail programs not at all that `\s` has, such as U+FEFF. */
+const BETWEEN_WORDS = /[\t-\r \u00a0\u3000<>"]+/u;
+const IN_ANGLES = /<([^<>]*)>/gu;
 
 function problemOfText(text: string, origins: readonly string[]): string | null {
   patterns ??= createPatterns();
-  const { plain, opening, closing, textUrl } = patterns;
+  const { plain, opening, closing, enclosedUrl, textUrl } = patterns;
+  const leads = (word: string) => leadsTo(word.replace(opening, "").replace(closing, ""), textUrl, origins);
   const words = text.split(BETWEEN_WORDS).filter((word) => word.includes(CODE));
-  const isAllowed = (word: string) =>
-    plain.test(word) || leadsTo(word.replace(opening, "").replace(closing, ""), textUrl, origins);
-  return words.every(isAllowed) ? null : problemOfUrl(origins);
+  const urls = enclosed(text)
+    .map((part) => part.replaceAll(/\s+/gu, ""))
+    .filter((url) => url.includes(CODE) && enclosedUrl.test(url))
+    .map((url) => url.replace(enclosedUrl, ""));
+  const isAllowed = words.every((word) => plain.test(word) || leads(word)) && urls.every(leads);
+  return isAllowed ? null : problemOfUrl(origins);
+}
+
+/** Returns what is in angle brackets, and what is between any two quotes, because either may be the opening one. */
+function enclosed(text: string): string[] {
+  return [...text.split('"').slice(1, -1), ...[...text.matchAll(IN_ANGLES)].map(([, part = ""]) => part)];
 }
 
 function leadsTo(url: string, form: RegExp, origins: readonly string[]): boolean {
@@ -100,6 +113,8 @@ function leadsTo(url: string, form: RegExp, origins: readonly string[]): boolean
 const LINKS = ["href", "src", "action", "formaction", "ping"];
 /** Attributes to whose URLs mail programs send what is elsewhere in the message. */
 const SENDING = ["action", "formaction", "ping"];
+/** Parts of CSS that load something: by its selectors, a style sheet sends the characters of a link that it matches. */
+const LOADING = /@import|(?:url|src|image|image-set)\(|[\\&]/i;
 /** Outlook shows the part of a comment between these. Other mail programs do not. */
 const CONDITIONS = /<!--\[if [^\]<>]*\]>(?:<!-->)?|(?:<!--)?<!\[endif\]-->/gi;
 
@@ -113,6 +128,8 @@ function problemOfHtml(html: string, origins: readonly string[]): string | null 
       if (problem !== null) return problem;
       if (part.kind === "hidden" && part.text.includes(CODE))
         return "expected no code in styles, scripts and fields";
+      if (part.kind === "hidden" && LOADING.test(part.text))
+        return "expected no @import, url(), \\ or & in styles next to a code";
     }
     const shown = parts.map((part) => SHOWN[part.kind](part)).join("");
     const problem = problemOfText(shown, origins);
@@ -122,14 +139,16 @@ function problemOfHtml(html: string, origins: readonly string[]): string | null 
 }
 
 function problemOfTag(
-  { attributes, text }: HtmlPart & { readonly kind: "tag" },
+  { name: tag, attributes, text }: HtmlPart & { readonly kind: "tag" },
   origins: readonly string[],
 ): string | null {
   let rest = text;
   for (const { name, value, source } of attributes) {
     const mayHaveCode = LINKS.includes(name) && value.includes(CODE);
-    if (!mayHaveCode && !SENDING.includes(name)) continue;
-    if (!leadsTo(value, ATTRIBUTE_URL, origins)) return problemOfUrl(origins);
+    const isStyleSheet = tag === "link" && name === "href";
+    if (!mayHaveCode && !isStyleSheet && !SENDING.includes(name)) continue;
+    if (!leadsTo(value, ATTRIBUTE_URL, origins))
+      return isStyleSheet ? "expected no style sheet of another site next to a code" : problemOfUrl(origins);
     rest = rest.replace(source, "");
   }
   return rest.includes(CODE) ? "expected no code in a tag, except in the URL of href or src" : null;

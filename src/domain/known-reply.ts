@@ -38,18 +38,23 @@ export interface KnownHint {
 /** Addresses, and URLs other than those of lists of IP addresses: their words say nothing about the reason. */
 const ADDRESSES = /\S{0,99}@\S*|http(?!\S*spam)\S*/gi;
 
-/** The texts of replies from which secrets are removed: a username or password may be a word of the reason. */
+/** The texts that patterns match, because all rules read the same one. */
 const WORDS = new WeakMap<SmtpReply, string>();
 
-/** Keeps the whole text of a reply for hints, which show none of it. It stays in this process. @returns the reply. */
-export function keepWords(reply: SmtpReply, text: string): SmtpReply {
-  WORDS.set(reply, text);
-  return reply;
+/**
+ * Lets the words of a whole reply count for the one that is shown, which is shorter and without secrets: a username may be
+ * a word of the reason. They stay in this process. @returns the reply to show.
+ */
+export function keepWords(shown: SmtpReply, whole: SmtpReply): SmtpReply {
+  WORDS.set(shown, wordsOf(whole));
+  return shown;
 }
 
-/** Returns the whole text of a reply, if it is known. */
+/** Returns the text of a reply, whole if it is known, with each address and URL as `@`. */
 export function wordsOf(reply: SmtpReply): string {
-  return WORDS.get(reply) ?? reply.text;
+  const words = WORDS.get(reply) ?? reply.text.replace(ADDRESSES, "@");
+  WORDS.set(reply, words);
+  return words;
 }
 
 /** Whether a reply matches a pattern. */
@@ -60,7 +65,7 @@ export function matchesReply(pattern: ReplyPattern, phase: Phase, reply: SmtpRep
     (codes?.includes(reply.code) ?? true) &&
     isTemporary !== reply.code >= 500 &&
     (enhanced?.test(subjectAndDetail(reply)) ?? true) &&
-    (words?.test(wordsOf(reply).replace(ADDRESSES, "@")) ?? true)
+    (words?.test(wordsOf(reply)) ?? true)
   );
 }
 

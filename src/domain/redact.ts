@@ -12,7 +12,7 @@ const MIN_LONG_CHARACTERS = 4;
 
 const BASE64_RUN = /[A-Za-z0-9+/_-]{2,}={0,2}/g;
 /** Text that needs no cleaning, as in nearly every reply. */
-const PLAIN_TEXT = /^[ -~]{0,500}$/;
+const PLAIN_TEXT = /^[ -~]*$/;
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]+/gu;
 const MAX_TEXT_CHARACTERS = 500;
 /** The search would keep the process busy over a whole response, of which 500 characters are shown. */
@@ -108,11 +108,15 @@ function patternsFor(secrets: readonly string[], names: readonly string[]) {
 }
 
 /** Returns text of a server that is safe to show: without secrets and control characters, at most 500 characters. */
-export function presentText(text: string, redact: (text: string) => string): string {
+export function presentText(
+  text: string,
+  redact: (text: string) => string,
+  maxCharacters = MAX_TEXT_CHARACTERS,
+): string {
   const redacted = redact(text);
-  if (PLAIN_TEXT.test(redacted)) return redacted.trim();
+  if (redacted.length <= maxCharacters && PLAIN_TEXT.test(redacted)) return redacted.trim();
   const clean = redacted.replace(UNPRINTABLE, " ").trim();
-  return Array.from(clean).slice(0, MAX_TEXT_CHARACTERS).join("");
+  return Array.from(clean).slice(0, maxCharacters).join("");
 }
 
 /** Returns all runs of six characters; a shorter secret itself. */

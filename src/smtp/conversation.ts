@@ -32,6 +32,9 @@ import {
 } from "./task.ts";
 import { type MessageTransfer, Transaction, type TransactionOptions } from "./transaction.ts";
 
+/** Far above any honest reply that explains a rejection. Bounds the time that its patterns take. */
+const MAX_READ_CHARACTERS = 8_000;
+
 export interface ConversationOptions extends OpeningOptions {
   /** Removes credentials from the server's text before it is stored. */
   readonly redact: (text: string) => string;
@@ -266,15 +269,15 @@ export class Conversation {
     return presentReply(raw, this.#options.redact);
   }
 
-  /** The words of a reason or a delay may be those of a username or password as well, so the whole text is read. */
+  /** The reason may be in the last line, and its words those of a username or password, so the whole text is read. */
   #rejection(phase: Phase, raw: RawReply): Failure {
     const { security, login } = this.#options;
     const context = { isTls: security !== "none", hasLogin: login !== null };
-    const whole = presentReply(raw, (text) => text);
+    const whole = presentReply(raw, (text) => text, MAX_READ_CHARACTERS);
     const delayMs = serverDelayMs(whole);
     return {
       ...rejection(phase, whole, context),
-      reply: keepWords(this.#present(raw), whole.text),
+      reply: keepWords(this.#present(raw), whole),
       ...(delayMs !== null && { retryAfterMs: delayMs }),
     };
   }

@@ -101,7 +101,13 @@ const BEFORE_WORDS: readonly Rule[] = [
     code: "auth_required",
   },
   // RFC 3463 X.3.4 too big for the system, X.2.3 too long for the mailbox.
-  { phases: TRANSACTION, enhanced: /^(3\.4|2\.3)$/, code: "too_large" },
+  // Outlook.com also sends X.3.4 to accounts that have to sign in.
+  {
+    phases: TRANSACTION,
+    enhanced: /^(3\.4|2\.3)$/,
+    words: /^(?!requested action not taken; to c)/i,
+    code: "too_large",
+  },
   { phases: ADDRESSED, words: RECIPIENT_WORDS, code: "recipient_rejected" },
   // RFC 3463 X.1.1 to X.1.3 and X.1.6, RFC 7505 4.1 (X.1.10): this mailbox does not exist.
   { phases: ADDRESSED, enhanced: /^1\.([1236]|10)$/, code: "recipient_rejected" },

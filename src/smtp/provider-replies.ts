@@ -17,9 +17,11 @@ import type { Provider } from "../domain/providers/provider.ts";
 const SUSPENDED_ACCOUNTS: readonly KnownReply[] = [
   // A recipient may have blocked the account, and filters quote what a message says of one. An SMTP account with an address
   // is the recipient's.
-  /^(?!.*\b(by|to|of) (the|this) (recipient|user|list|group|mailbox)\b|.*\bby (recipient|user|@)|.*\b(phishing|scam|content|contain\w*|text|subject|attachment|says)\b.{0,60}\byour\b).*\b(your (\w+ )?account|smtp (account|user)(?!( \w+)? @))( [^\s:;]+){0,5} (suspended|disabled|deactivated|blocked|locked|activated)/i,
+  /^(?!.*\b(by|to|of) (the|this) (recipient|user|list|group|mailbox)\b|.*\bby (recipient|user|@)|.*\b(phishing|scam|content|contain\w*|text|subject|attachment|says)\b.{0,60}\byour\b).*(\b(your (\w+ )?account|smtp (account|user)(?!( \w+)? @))( [^\s:;]+){0,5} (suspended|disabled|deactivated|blocked|locked|activated)|; to continue sending messages, please sign in to)/i,
   // It is suspended; a message is blocked.
   /\boutgoing (e?-?mail|messages)( from\b.{0,60})?( is| are| being| ha(s|ve) been)( \w+)? (suspended|disabled|deactivated)/i,
+  // It may not send at all: what follows in the sentence may be a recipient, or the content that it may not send.
+  /\baccount (is |has been )?(\w+ )?(blocked from sending|not (allow|permitt|authori[sz])ed to send)( (e?-?mail|message)s?)?(\.|$)/i,
 ].map((words) => ({ ...SENDER, enhanced: /^(?![12]\.)/, words, hint: "account_suspended" }));
 
 /**
@@ -28,15 +30,21 @@ const SUSPENDED_ACCOUNTS: readonly KnownReply[] = [
  */
 export const KNOWN_REPLIES: readonly KnownReply[] = [
   ...PROVIDER_REPLIES,
-  // cPanel, "Max hourly emails per domain".
-  { ...LIMITED, words: /\bexceeded the max (emails|defers)/i, hint: "daily_limit" },
+  // cPanel, "Max hourly emails per domain"; GoDaddy's relay; GMX.
+  {
+    ...LIMITED,
+    words: /\bexceeded the max (emails|defers)|\byour relay quota of|\bfailure sending mail\. try/i,
+    hint: "daily_limit",
+  },
+  { ...LIMITED, enhanced: /^7\./, words: /(^|: )message quota exceeded\W*$/i },
+  { ...AUTH, words: /\btoo many (message|e?-?mail)s\b/i, code: "rate_limited" },
   // Limits of the sending account, as relays and policy services word them, not of a message or a recipient. X.1.x and X.2.x
   // concern a mailbox.
   {
     ...TRANSACTION,
     enhanced: /^(?![12]\.)/,
     words:
-      /^(?!.*\b(size|scor|spam|(mail|in)box|recipient('s| has)|receiv(e|ing)\b|user (mail|message))).*(\b(daily|hourly|monthly|sender|sending|outgoing|rate|frequency|per (hour|day)|exceeded your|rejection)\b.{0,30}\b(limit|quota)|\bsend (limit|quota)|\bratelimit|\btoo many (message|e?-?mail|recipient)|\bnumber of (message|e?-?mail|recipient)s\b(?!.*\buser).{0,40}\bper (hour|day)|\bmessage rate\b(?!.*\buser)|\bsending too fast)/i,
+      /^(?!.*\b(size|scor|spam|(mail|in)box|recipient('s| has)|receiv(e|ing)\b|user (mail|message)))((insufficient|out of) credits(\.|$)|.*(\b(daily|hourly|monthly|sender|sending|outgoing|rate|frequency|per (hour|day)|exceeded your|rejection)\b.{0,30}\b(limit|quota)|\bsend (limit|quota)|\bratelimit|\btoo many (message|e?-?mail|recipient)|\bnumber of (\w+ )?outgoing (message|e?-?mail)|\b(number (of )?|rejected: only \d+ )(message|e?-?mail|recipient)s\b(?!.*\buser).{0,40}\bper (hour|day)|\b(message rate|sending rate exceeded)\b(?!.*\buser)|\bsending too fast))/i,
     code: "rate_limited",
   },
 
@@ -116,7 +124,7 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
   {
     ...SENDER,
     words:
-      /^(?!.*\b(recipient(?!s| address)|(by|to this) (the )?user|(to|by|in|on|of) (the |this |an? )?(\w+ )?(list|group|mailbox|alias)\b)).*(sender verify|\b(sender('s)?|return[- ]path)( address| domain)?( @)?( is| was| has)? (not (been )?(allow|permit|author|accept|verif|local)|reject|denied|refused|invalid|unknown|unauth|unverif|blacklist|does not|must |mismatch|verification failed)|\b(unauthori[sz]ed|unverified|invalid|unknown|bad|no|local|domain of|required for) sender\b|\bdenied for sender @|\b(from (header|address|domain)|envelope[- ]from) (((is|does) )?not (?!compl)|must (match|be the))|\bmatch (sender|from)\b|\bbadmailfrom\b|\bdomain you (don't|do not) own|\bmail from ((address )?must|@ reject)|\b(not (allow|permitt|authori[sz])ed to|(no|(not|\w+n't) have|lacks?) permissions? to|cannot|may not) (use (this )?(sender|from)|send(( \w+)? (e-?)?(mail|message)s?)? (on behalf|as (?!an? |attach|html|bulk)|from (@|\S+\.[a-z]{2}|(th(is|at)|your) (header )?(address|domain|user|account))))|relaying disallowed as)/i,
+      /^(?!.*\b(recipient(?!s| address)|(by|to this) (the )?user|(to|by|in|on|of) (the |this |an? )?(\w+ )?(list|group|mailbox|alias)\b)).*(sender verify|\b(sender('s)?|return[- ]path)( address| domain)?( @)?( is| was| has)? (not (been )?(allow|permit|author|accept|verif|local)|reject|denied|refused|invalid|unknown|unauth|unverif|blacklist|does not|must |mismatch|verification failed)|\b(unauthori[sz]ed|unverified|invalid|unknown|bad|no|local|domain of|required for) sender\b|\bdenied for sender @|\b(from (header|address|domain)|envelope[- ]from) (((is|does) )?not (?!compl)|must (match|be the)|and the auth\w+ user must)|\bmatch (sender|from)\b|\bbadmailfrom\b|\bdomain you (don't|do not) own|\bmail from ((address )?must|@ reject)|\b(not (allow|permitt|authori[sz])ed to|(no|(not|\w+n't) have|lacks?) permissions? to|cannot|may not) (use (this )?(sender|from)|send(( \w+)? (e-?)?(mail|message)s?)? (on behalf|as (?!an? |attach|html|bulk)|from (@|\S+\.[a-z]{2}|(th(is|at)|your) (header )?(address|domain|user|account))))|relaying disallowed as)/i,
   },
   // RFC 6647 4: greylisting. Postgrey, Exim and rspamd use this word.
   {

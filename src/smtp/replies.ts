@@ -100,8 +100,15 @@ function codeOf(line: string): number | null {
   return isCode ? severity * 100 + category * 10 + detail : null;
 }
 
-/** Returns a reply that is safe to show: without secrets and control characters, at most 500 characters of text. */
-export function presentReply({ code, lines }: RawReply, redact: (text: string) => string): SmtpReply {
+/**
+ * Returns a reply that is safe to show: without secrets and control characters, at most 500 characters of text.
+ * @param maxCharacters another maximum, for text that no one sees.
+ */
+export function presentReply(
+  { code, lines }: RawReply,
+  redact: (text: string) => string,
+  maxCharacters?: number,
+): SmtpReply {
   let enhanced: string | null = null;
   const texts = lines.map((line) => {
     const [whole = "", first, last] = ENHANCED.exec(line) ?? [];
@@ -111,7 +118,7 @@ export function presentReply({ code, lines }: RawReply, redact: (text: string) =
     enhanced ??= found;
     return line.replace(whole, "");
   });
-  return { code, enhanced, text: presentText(texts.join(" "), redact) };
+  return { code, enhanced, text: presentText(texts.join(" "), redact, maxCharacters) };
 }
 
 /** Reads the lines of a reply to EHLO. */

@@ -177,6 +177,10 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
     ...{ code: "auth_rejected", remedy: "password", fault: "server", username: "u", security: "implicit" },
     rows: at(["auth"], REJECTED_LOGINS),
   },
+  "the account has sent too much to log in": {
+    ...{ code: "rate_limited", fault: "server", username: "u", security: "implicit" },
+    rows: at(["auth"], ["550 Too many messages. Try again in 92 seconds.", "454 4.7.0 Too many mails today"]),
+  },
   "the server accepts other mechanisms": {
     ...{ code: "auth_not_offered", fault: "server", username: "u", security: "implicit" },
     rows: [["auth", "534 5.7.9 Basic authentication for mailbox users has been disabled, use OAuth"]],
@@ -191,6 +195,8 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
       "550 5.7.1 The 'From' address you supplied (x) is not a Sender Signature on your account.",
       "550 5.7.1 Unconfigured Sending Domain <example.org>",
       "550 5.7.1 Domain example.org is not allowed to send: The domain is unverified",
+      "550 The example.org domain is not verified. Please, add and verify your domain on https://resend.com/domains",
+      "550 You can only send testing emails to your own email address (app@example.org). To send emails to other recipients, please verify a domain",
     ]),
   },
   "the EHLO name is rejected": {

@@ -67,11 +67,12 @@ const SENDGRID_REPLIES: readonly KnownReply[] = [
   { ...TRANSACTION, words: /\bunauthenticated senders not allowed/i, code: "auth_required" },
 ];
 
-/** Rejections of a sender that was not verified, as Mailgun, Postmark and SparkPost word them. */
+/** Rejections of a sender that was not verified, as Mailgun, Postmark, SparkPost and Resend word them. */
 const UNVERIFIED_SENDERS: readonly KnownReply[] = [
   /\bdomain (\S+ )?is not allowed to send\b(?!( \w+)? to\b)/i,
   /\bis not a sender signature on your account/i,
   /\bunconfigured sending domain/i,
+  /\bdomain is not verified\. please,? add|\bonly send testing emails to your own\b/i,
 ].map((words) => ({ ...SENDER, words, hint: "sender_unverified_provider", remedy: OWN_ADDRESS }));
 
 /** Brevo help center, "Security: authorized IPs" and "SMTP relay". */

@@ -63,7 +63,8 @@ export class Conversation {
   #result: Result | null = null;
   /** The result of a message if all replies until the one to QUIT accept, because there are more of them than commands. */
   #doubted: Result | null = null;
-  #isHandshaking = false;
+  /** The reply that accepted STARTTLS, until the handshake has succeeded. */
+  #handshakeAfter: SmtpReply | null = null;
   #afterwards: Afterwards = "reuse";
   /** The next message, whose commands left with the end of the current one. */
   #next: { readonly message: MessageTransfer; readonly task: Transaction } | null = null;
@@ -76,8 +77,8 @@ export class Conversation {
       session: this.#session,
       send: (step, line) => this.#pipeline.stage(step, `${line}\r\n`),
       write: (step, data) => this.#pipeline.stage(step, data),
-      startTls: () => {
-        this.#isHandshaking = true;
+      startTls: (accepted) => {
+        this.#handshakeAfter = accepted;
       },
       rejection: (phase, raw) => this.#rejection(phase, raw),
       conclude: (result, afterwards) => {
@@ -189,14 +190,16 @@ export class Conversation {
     const isEarly = this.#reader.isPartial && this.#pipeline.isIdle && !this.#pipeline.isHeldReplyDue;
     if (!isSmtp || isEarly) {
       if (this.#result !== null) this.#onSurplus(null, wasConcluded);
-      if (this.#result === null && !(isSmtp && this.#doubted)) this.lost("protocol");
+      // RFC 3207 4: bytes after the 220 to STARTTLS make that reply invalid.
+      const isLost = this.#result === null && !(isSmtp && this.#doubted);
+      if (isLost) this.lost("protocol", this.phase, this.#handshakeAfter);
     }
     return this.#turn();
   }
 
   /** The TLS handshake succeeded. */
   secured(): Turn {
-    this.#isHandshaking = false;
+    this.#handshakeAfter = null;
     this.#reader = new ReplyReader();
     this.#task?.onSecured?.();
     return this.#turn();
@@ -358,7 +361,7 @@ export class Conversation {
 
   #wait(): Wait {
     if (this.#task !== null && this.#result !== null) return { for: "nothing" };
-    if (this.#isHandshaking) return { for: "tls" };
+    if (this.#handshakeAfter !== null) return { for: "tls" };
     if (this.#pipeline.isDraining) return { for: "drain" };
     return { for: "reply", phase: this.phase };
   }

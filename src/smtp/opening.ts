@@ -76,7 +76,7 @@ export class Opening implements Task {
       // RFC 5321 4.1.4: EHLO clears all buffers.
       session.isReset = true;
       this.#afterEhlo();
-    } else if (step === "starttls") this.#port.startTls();
+    } else if (step === "starttls") this.#port.startTls(reply);
     else if (step === "auth") this.#onAuthReply(received);
   }
 

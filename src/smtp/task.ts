@@ -121,7 +121,8 @@ export interface Port {
   send(step: Step, line: string): void;
   /** Writes bytes of a message. `step` is the one that they complete, or `null` if more bytes follow. */
   write(step: Step | null, bytes: Uint8Array): void;
-  startTls(): void;
+  /** @param accepted the reply that accepted STARTTLS. */
+  startTls(accepted: SmtpReply): void;
   /** Returns the failure for a 4xx or 5xx reply. */
   rejection(phase: Phase, raw: RawReply): Failure;
   /** Ends the task. */

@@ -178,6 +178,23 @@ describe("a test whose server replies", () => {
   }
 });
 
+test.each(["220 Go\r\n250 Injected", "220 Go\r\n250-Inj", "250 OK"])(
+  "%j to STARTTLS has a hint about that reply, not about versions of TLS",
+  async (line) => {
+    await using server = await startSmtpServer({ security: "starttls", script: { starttls: reply(line) } });
+    await using transport = makeTransport();
+    await using instance = await testInstance({ transport });
+    const { detail } = await sendTest(instance, server.port, { tls: true });
+    const delivery = {
+      phase: "starttls",
+      code: "protocol",
+      hints: [{ code: "starttls_invalid" }],
+      reply: { code: expect.any(Number) },
+    };
+    expect(detail?.delivery).toMatchObject(delivery);
+  },
+);
+
 test.each([
   ["relay", "another", "rcpt", "554 5.7.1 Relay access denied", "relay_denied"],
   ["user", "password", "auth", "535 5.7.8 Username and Password not accepted", "google_login"],

@@ -121,6 +121,15 @@ test("a password that the server repeats is hidden in the receipt", async () => 
   });
 });
 
+test("a password that the server lists as a mechanism is hidden in the report", async () => {
+  const listed = Buffer.from("paß w€rd").toString("base64");
+  await using server = await startSmtpServer({ users: USERS, mechanisms: [listed, "plain"] });
+  await using transport = makeTransport();
+  const { seen } = await sendTo(transport, serverAt(server.port, LOGIN));
+  expect(seen.mechanisms).toEqual(["[SECRET]", "PLAIN"]);
+  expect(seen.extensions.clear).toContain("AUTH [secret] plain");
+});
+
 describe("no part of a password that a server repeats reaches the receipt", () => {
   const password = 'Zx9!uniq&Secret+"q';
   const login = Buffer.from(`\0u\0${password}`).toString("base64");

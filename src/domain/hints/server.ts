@@ -35,6 +35,8 @@ export const SERVER_HINTS = {
     "Port {port} does not accept TLS from the first byte. Write the server without smtps:// and set tls to true.",
   handshake_failed:
     "The TLS handshake failed after STARTTLS. The server may support only old versions of TLS.",
+  starttls_invalid:
+    "The server's reply to STARTTLS is not valid. Something on the way may have changed it: check the network.",
   pipelining_rejected: "The server rejected a command. Set pipelining to off.",
   command_rejected: "The server rejected a command. Its reply has the reason.",
   not_smtp: "The service on port {port} does not follow SMTP. Check server and port.",

@@ -123,6 +123,8 @@ export const CONNECTION_HINTS: readonly HintRule[] = [
     hint: "server_slow",
     remedy: unknownValue("timeout"),
   },
+  // The server accepted STARTTLS. A handshake that fails has no reply.
+  { code: "protocol", phase: "starttls", when: hasReply, hint: "starttls_invalid" },
   // An unexpected reply is neither 4xx nor 5xx.
   {
     code: "protocol",

@@ -11,6 +11,7 @@ import type { Secret } from "../../domain/secret.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import { Conversation } from "../../smtp/conversation.ts";
 import type { Turn } from "../../smtp/pipeline.ts";
+import { parseExtensions } from "../../smtp/replies.ts";
 import type { Login } from "../../smtp/sasl.ts";
 import type { Result, Session } from "../../smtp/task.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
@@ -123,16 +124,18 @@ export class SmtpConnection {
   }
 
   #report(): ServerReport {
-    const { greeting, listed, extensions } = this.#conversation.session;
+    const { greeting, isTls, listed, extensions } = this.#conversation.session;
     const linesOf = (lines: readonly string[]) => {
       const shown = lines.map((line) => presentText(line, this.#redact)).join("\n");
       // A server may break a secret into lines.
       return lines.length === 0 ? [] : this.#redact(shown).split("\n");
     };
+    const [clear, tls] = [linesOf(listed.clear.lines), linesOf(listed.tls.lines)];
     return {
       greeting,
-      extensions: { clear: linesOf(listed.clear.lines), tls: linesOf(listed.tls.lines) },
-      mechanisms: linesOf(extensions.mechanisms),
+      extensions: { clear, tls },
+      // Read from the lines that are shown: upper case would hide a secret in base64 from the redaction.
+      mechanisms: parseExtensions(["", ...(isTls ? tls : clear)]).mechanisms,
       sizeOctets: extensions.sizeOctets,
       chain: this.#io.chain,
       addresses: null,

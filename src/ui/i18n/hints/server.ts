@@ -39,6 +39,8 @@ export const SERVER_HINTS: Readonly<Record<keyof typeof ENGLISH, string>> = {
     "Port {port} nimmt kein TLS ab dem ersten Byte an. Schreiben Sie den Server ohne smtps://, und wählen Sie STARTTLS.",
   handshake_failed:
     "Der TLS-Handshake ist nach STARTTLS gescheitert. Vielleicht kann der Server nur alte Versionen von TLS.",
+  starttls_invalid:
+    "Die Antwort des Servers auf STARTTLS ist ungültig. Vielleicht hat sie unterwegs etwas verändert: Prüfen Sie das Netz.",
   pipelining_rejected: "Der Server hat einen Befehl abgelehnt. Schalten Sie das Pipelining aus.",
   command_rejected: "Der Server hat einen Befehl abgelehnt. Seine Antwort nennt den Grund.",
   not_smtp: "Der Dienst auf Port {port} spricht kein SMTP. Prüfen Sie Server und Port.",

@@ -5,16 +5,14 @@ import { hintFor } from "../../src/mail/hints/hint-for.ts";
 import { afterAttempt } from "../../src/mail/queue/after-attempt.ts";
 import { rejection } from "../../src/smtp/failures.ts";
 import { presentReply, ReplyReader } from "../../src/smtp/replies.ts";
+import { ACCOUNT_WORDS, LIMITS, REJECTED_LOGINS, UNVERIFIED_SENDERS } from "../fixtures/account-replies.ts";
 import {
-  ACCOUNT_WORDS,
   CLEAR_REPLIES,
   CONTENT_WORDS,
   FULL_MAILBOXES,
-  LIMITS,
   LOGIN_WORDS,
   OUT_OF_STEP,
   RECIPIENT_WORDS,
-  REJECTED_LOGINS,
   RELAY_REPLIES,
   RELAYED_RECIPIENTS,
   SENDER_WORDS,
@@ -191,13 +189,7 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
   },
   "the provider has not verified the sender": {
     ...{ code: "sender_rejected", remedy: "sender", fault: "server", username: "u" },
-    rows: at(TRANSACTION, [
-      "550 5.7.1 The 'From' address you supplied (x) is not a Sender Signature on your account.",
-      "550 5.7.1 Unconfigured Sending Domain <example.org>",
-      "550 5.7.1 Domain example.org is not allowed to send: The domain is unverified",
-      "550 The example.org domain is not verified. Please, add and verify your domain on https://resend.com/domains",
-      "550 You can only send testing emails to your own email address (app@example.org). To send emails to other recipients, please verify a domain",
-    ]),
+    rows: at(TRANSACTION, UNVERIFIED_SENDERS),
   },
   "the EHLO name is rejected": {
     ...{ code: "refused", fault: "server" },

@@ -1,5 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
+import { siteOf } from "../domain/network.ts";
 import { SealpostError } from "../errors.ts";
 import { FairQueue } from "./fair-queue.ts";
 
@@ -37,13 +38,14 @@ interface Waiter {
 
 /**
  * Runs expensive work, a few at a time. Password hashes share their thread pool with WebCrypto on Bun: as many hashes as
- * threads would delay every token signature. Clients take turns, so a flood from one delays the others little.
+ * threads would delay every token signature. Sites take turns, and the clients of each, so a flood from one delays the
+ * others little.
  *
  * Waiters poll, because a request on Workers cannot await another request's promise.
  */
 export class HashPool {
   readonly #maxRunning: number;
-  readonly #queue = new FairQueue<Waiter>();
+  readonly #queue = new FairQueue<Waiter>(siteOf);
   /** Start times, on the clock of `performance.now()`. */
   readonly #running = new Map<Waiter, number>();
   #warnedMs = Number.NEGATIVE_INFINITY;

@@ -53,6 +53,15 @@ export function clientNetwork(address: string): string {
   return `${prefix.join(":")}::/64`;
 }
 
+/**
+ * Returns what the client networks of one site have in common: an IPv4 /24, or an IPv6 /48 (RFC 6177). Another key is
+ * its own.
+ */
+export function siteOf(network: string): string {
+  const separator = network.endsWith("::/64") ? ":" : ".";
+  return network.split(separator, 3).join(separator);
+}
+
 type Ip = ipaddr.IPv4 | ipaddr.IPv6;
 
 /** A request asks several times for the address of its client, and a client sends many requests. */

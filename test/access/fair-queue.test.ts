@@ -59,6 +59,22 @@ describe("FairQueue", () => {
     expect(drain(queue)).toEqual(["a1", "b2"]);
   });
 
+  test("serves groups in turn, then the clients of each group", () => {
+    const queue = new FairQueue<string>((client) => client.toLowerCase());
+    for (const client of "aAAaAb") queue.add(client, `${client}${queue.size}`);
+    const items = ["a0", "b5", "A1", "a3", "A2", "A4"];
+    expect(items.map((item) => queue.indexOf(item))).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(drain(queue)).toEqual(items);
+  });
+
+  test("surplus() is of the group with the most, and within it of the client with the most", () => {
+    const queue = new FairQueue<string>((client) => client.toLowerCase());
+    for (const client of "aAAbc") queue.add(client, `${client}${queue.size}`);
+    expect(["b", "d", "a"].map((client) => queue.surplus(client))).toEqual(["A2", "A2", undefined]);
+    queue.add("A", "A5");
+    expect(["a", "A"].map((client) => queue.surplus(client))).toEqual(["A5", undefined]);
+  });
+
   test("surplus() is the newest item of the client with the most, and only for a client with fewer", () => {
     expect(queueOf("aaab").surplus("c")).toBe("a2");
     expect(queueOf("aaab").surplus("b")).toBe("a2");

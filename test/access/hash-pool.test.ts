@@ -108,6 +108,22 @@ describe("HashPool", () => {
     expect(ended).toEqual(Array(65).fill(null));
   });
 
+  test.each([
+    ["the /64s of an IPv6 /48", (index: number) => `2001:db8:1:${index.toString(16)}::/64`],
+    ["the addresses of an IPv4 /24", (index: number) => `198.51.100.${index}`],
+  ])("a flood from %s is that of one client to others", async (_, clientOf) => {
+    const pool = new HashPool(1);
+    const { run, started, serve, finish } = workshop(pool);
+    const flood = Array.from({ length: 1 + MAX_WAITING }, (_, at) => run(`flood ${at}`, clientOf(at)));
+    expect(await run("flood more", clientOf(100))).toMatchObject(BUSY);
+    const others = ["203.0.113.9", "2001:db8:2:1::/64"].map((client) => run(client));
+    await serve(4);
+    expect(started).toEqual(expect.arrayContaining(["203.0.113.9", "2001:db8:2:1::/64"]));
+    const ended = await finish([...flood, ...others]);
+    expect(ended.filter((error) => error === null)).toHaveLength(1 + MAX_WAITING);
+    expect(ended.slice(-2)).toEqual([null, null]);
+  });
+
   test("never rejects the operator", async () => {
     const { run, finish } = workshop(new HashPool(1));
     const clients = Array.from({ length: 1 + MAX_WAITING }, (_, at) => run(`${at}`));

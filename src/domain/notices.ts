@@ -59,6 +59,8 @@ export const NOTICES = {
     "The authority {subject} may not issue certificates for {name} (name constraints): use a certificate of an authority that may.",
   chain_key_identifier:
     "The certificate of {subject} has another key identifier than {child} names, which OpenSSL rejects: get the certificates of the chain from the authority.",
+  critical_extension:
+    "The certificate of {subject} has a critical extension that mail programs do not accept ({extension}), so they reject it: use one without it.",
   any_purpose:
     "The certificate of {subject} allows any purpose without naming email (extended key usage), which OpenSSL and NSS reject: use one with emailProtection.",
   long_serial:

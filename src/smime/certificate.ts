@@ -52,6 +52,8 @@ export interface Certificate {
   readonly issuerKeyIdentifier: Der | null;
   /** `null` without that extension. */
   readonly nameConstraints: NameConstraints | null;
+  /** Dotted OIDs of the extensions that receivers must understand (RFC 5280 4.2). */
+  readonly criticalExtensions: readonly string[];
   /** Unchanged values of rfc822Name, SmtpUTF8Mailbox (RFC 9598) and the subject's emailAddress. */
   readonly addresses: readonly string[];
 }
@@ -122,6 +124,7 @@ function parseCertificate({ der }: PemBlock, ordinal: number): Certificate {
       ...readValidity(parsed),
       ...readUsage(parsed),
       ...readIdentifiers(parsed),
+      criticalExtensions: readCritical(parsed),
       addresses,
     };
   } catch (cause) {
@@ -192,6 +195,10 @@ function readIdentifiers(
         : null,
     nameConstraints: names && readNameConstraints(new Uint8Array(names.extnValue.valueBlock.valueHexView)),
   };
+}
+
+function readCritical({ extensions = [] }: pkijs.Certificate): readonly string[] {
+  return extensions.filter(({ critical }) => critical).map(({ extnID }) => extnID);
 }
 
 function alternativeAddresses(parsed: pkijs.Certificate): readonly string[] {

@@ -15,11 +15,21 @@ const FATAL: readonly NoticeCode[] = [
   "chain_path_length",
   "chain_name",
   "chain_key_identifier",
+  "critical_extension",
 ];
 
 const PARAMETER = "certificate";
 const EMAIL_PROTECTION = "1.3.6.1.5.5.7.3.4";
 const ANY_PURPOSE = "2.5.29.37.0";
+/** Critical extensions that OpenSSL processes. By default it rejects proxy certificates (RFC 3820). */
+const KNOWN_EXTENSIONS: readonly string[] = [
+  // id-ce: key usage, alternative name, basic constraints, name constraints, CRL distribution points, policies with their
+  // mappings, policy constraints, extended key usage, inhibitAnyPolicy.
+  ...[15, 17, 19, 30, 31, 32, 33, 36, 37, 54].map((id) => `2.5.29.${id}`),
+  // id-pkix-ocsp-nocheck, Netscape's certificate type.
+  "1.3.6.1.5.5.7.48.1.5",
+  "2.16.840.1.113730.1.1",
+];
 /** keyCertSign, in the first octet of keyUsage. */
 const CERT_SIGN_BIT = 0x04;
 /** RFC 5280 4.1.2.2. */
@@ -132,12 +142,14 @@ function hasOtherKeyIdentifier(
 
 /** The signature and the serial number of a root do not matter: receivers have their own copy. */
 function strictNotices(certificate: Certificate, isRoot: boolean): Notice[] {
-  const { extendedKeyUsage, serialNumber } = certificate;
+  const { criticalExtensions, extendedKeyUsage, serialNumber } = certificate;
   const subject = nameText(certificate.subject);
   const octets = contentsOf(serialNumber).length;
   const hash = isRoot ? null : weakHashOf(certificate);
   const isForAny = extendedKeyUsage?.includes(ANY_PURPOSE) && !extendedKeyUsage.includes(EMAIL_PROTECTION);
+  const unknown = criticalExtensions.filter((extension) => !KNOWN_EXTENSIONS.includes(extension));
   return [
+    ...unknown.map((extension) => notice("critical_extension", PARAMETER, { subject, extension })),
     ...(isForAny ? [notice("any_purpose", PARAMETER, { subject })] : []),
     ...(octets > MAX_SERIAL_OCTETS && !isRoot ? [notice("long_serial", PARAMETER, { subject, octets })] : []),
     ...(hash === null ? [] : [notice("weak_hash", PARAMETER, { subject, hash })]),

@@ -178,6 +178,22 @@ describe("a path of made certificates", () => {
       "chain_name",
       () => [leaf(), a({ permittedName: "Else" }), root()],
     ],
+    "has a leaf with a critical extension that no one knows": [
+      "critical_extension",
+      () => [leaf({ critical: ["1.2.3.4"] }), a(), root()],
+    ],
+    "has a leaf that is a proxy certificate": [
+      "critical_extension",
+      () => [leaf({ critical: ["1.3.6.1.5.5.7.1.14"] }), a(), root()],
+    ],
+    "has an authority with a critical extension that no one knows": [
+      "critical_extension",
+      () => [leaf(), a({ critical: ["1.2.3.4"] }), root()],
+    ],
+    "has critical extensions that OpenSSL processes": [
+      null,
+      () => [leaf({ critical: ["2.5.29.32", "2.5.29.31"] }), a({ critical: ["2.5.29.54"] }), root()],
+    ],
     "has an authority for this host and mailbox": [
       null,
       () => [leaf(), a({ permitted: ["EXAMPLE.org"], permittedName: "leaf" }), root({ permitted: [SENDER] })],

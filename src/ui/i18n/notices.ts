@@ -42,6 +42,7 @@ const GERMAN: Readonly<Record<NoticeCode, string>> = {
   chain_path_length: "Die Kette ist länger, als eine ihrer Zertifizierungsstellen erlaubt.",
   chain_name: "Eine Zertifizierungsstelle darf für diesen Namen kein Zertifikat ausstellen.",
   chain_key_identifier: "Ein Zertifikat der Kette nennt einen anderen Schlüssel als sein Aussteller hat.",
+  critical_extension: "Ein Zertifikat verlangt eine Erweiterung, die Mailprogramme nicht kennen.",
   any_purpose: "Das Zertifikat nennt E-Mail nicht als Zweck, was manche Programme ablehnen.",
   long_serial: "Die Seriennummer des Zertifikats ist länger, als manche Programme erlauben.",
   weak_hash: "Das Zertifikat ist mit einer veralteten Hashfunktion unterschrieben.",

@@ -7,7 +7,7 @@ import type { PluginWork } from "../../plugin/work.ts";
 import { internalsOf } from "../../sealpost.ts";
 import { type Keyring, parseKeyring } from "../../secrets/keyring.ts";
 import { openObjectDatabase } from "../../storage/durable/connect.ts";
-import { createQueueClock, WHILE_SENDING_MS } from "../../storage/durable/queue-clock.ts";
+import { changesOf, createQueueClock, WHILE_SENDING_MS } from "../../storage/durable/queue-clock.ts";
 import { type Bindings, parseBindings } from "./bindings.ts";
 import { FRONT, type Served } from "./front.ts";
 import { FrontScrypt } from "./front-scrypt.ts";
@@ -270,12 +270,6 @@ async function within<T>(timeMs: number, work: Promise<T>, otherwise: T): Promis
 function slowStart(): SealpostError {
   const message = `This instance did not start within ${START_MS / 1_000} s: see its log`;
   return new SealpostError("database_unavailable", message, { retryAfterSeconds: AFTER_FAILURE_MS / 1_000 });
-}
-
-/** A pattern of statements that change when queued mail, which a circuit may hold up, or work of these plugins is due. */
-function changesOf(plugins: readonly string[]): RegExp {
-  const tables = ["mail", "server_health", ...plugins.map((name) => `${name.replaceAll("-", "_")}_\\w+`)];
-  return new RegExp(`^\\s*(?:insert into|update|delete from)\\s+"?(?:${tables.join("|")})"?\\s`, "i");
 }
 
 export default FRONT;

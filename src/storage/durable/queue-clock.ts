@@ -38,6 +38,14 @@ const selectLeases = prepareStatement(() =>
 const BLOCKED_MS = 1_000;
 const MINUTE_MS = 60_000;
 
+/** Returns a pattern of statements that change when queued mail, which a circuit may hold up, or work of these plugins is due. */
+export function changesOf(plugins: readonly string[]): RegExp {
+  const tables = ["mail", "server_health", ...plugins.map((name) => `${name.replaceAll("-", "_")}_\\w+`)];
+  // Plugins write their own SQL: INSERT OR IGNORE INTO, REPLACE INTO, UPDATE OR IGNORE, and any of them after WITH.
+  const verbs = "into|update(?:\\s+or\\s+\\w+)?|delete\\s+from";
+  return new RegExp(`\\b(?:${verbs})\\s+"?(?:${tables.join("|")})\\b`, "i");
+}
+
 export function createQueueClock(database: Database): QueueClock {
   const { read, write } = database;
   const { listQueues } = createOutboxRepository(database);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
 import { HOLD_MS } from "../../../src/domain/queued-mail.ts";
-import { createQueueClock, WHILE_SENDING_MS } from "../../../src/storage/durable/queue-clock.ts";
+import { changesOf, createQueueClock, WHILE_SENDING_MS } from "../../../src/storage/durable/queue-clock.ts";
 import {
   DOWN,
   GREYLISTED,
@@ -31,6 +31,30 @@ async function start({ database, clock }: QueueInstance): Promise<void> {
   const queueClock = createQueueClock(database);
   if (await queueClock.hasLeases()) await database.commit(queueClock.abandonLeases(clock.now));
 }
+
+describe("changesOf()", () => {
+  const changes = changesOf(["jobs", "email-token"]);
+
+  test.each([
+    'insert into "mail" ("id") values (?)',
+    "UPDATE server_health SET open_until = ?",
+    "\n  DELETE FROM jobs_job WHERE id = ?",
+    "INSERT INTO jobs_job(id) VALUES (?)",
+    "INSERT OR IGNORE INTO jobs_job VALUES (?)",
+    "REPLACE INTO email_token_challenge VALUES (?)",
+    "update or replace jobs_job SET due_at = ?",
+    "WITH due AS (SELECT ? AS id) INSERT INTO jobs_job SELECT id FROM due",
+    "/* later */ insert into jobs_job values (?)",
+  ])("matches %s", (sql) => expect(changes.test(sql)).toBe(true));
+
+  test.each([
+    'insert into "mail_content" ("id") values (?)',
+    "INSERT INTO audit SELECT id FROM mail",
+    "UPDATE epoch SET n = n + 1 WHERE EXISTS (SELECT 1 FROM jobs_job)",
+    "INSERT INTO mail_attempt VALUES (?) ON CONFLICT DO UPDATE SET date = 0",
+    "REPLACE INTO other_job VALUES (?)",
+  ])("does not match %s", (sql) => expect(changes.test(sql)).toBe(false));
+});
 
 describe("nextAt()", () => {
   test("is infinite without mail, and otherwise when the next message is due", async () => {

@@ -3,15 +3,20 @@ import type { BackupRow, BackupValue } from "../../domain/backup.ts";
 
 /** Name of the column with the kinds of a row's values. */
 const KINDS = "sealpost_kinds";
+/** Keeps a byte order mark, which belongs to the text. */
+const TEXT = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Selects columns so that {@link readRow} restores each value exactly: a driver returns 5 and 5.0 as the same number. */
 export function selectExactly(columns: readonly string[]): SQL {
   const kinds = columns.map((name) => sql`substr(typeof(${sql.identifier(name)}), 1, 1)`);
   const values = columns.map((name) => {
     const column = sql.identifier(name);
-    // Beyond 2^53, a number of JavaScript would be another one.
-    return sql`CASE WHEN typeof(${column}) = 'integer' AND ${column} NOT BETWEEN -9007199254740991 AND 9007199254740991
-      THEN CAST(${column} AS TEXT) ELSE ${column} END AS ${column}`;
+    // Drivers round integers beyond 2^53, cut text at a NUL, and fail at an infinite number.
+    return sql`CASE typeof(${column})
+      WHEN 'integer' THEN iif(${column} BETWEEN -9007199254740991 AND 9007199254740991, ${column}, CAST(${column} AS TEXT))
+      WHEN 'text' THEN iif(instr(${column}, char(0)), CAST(${column} AS BLOB), ${column})
+      WHEN 'real' THEN CASE ${column} WHEN 9e999 THEN 'Infinity' WHEN -9e999 THEN '-Infinity' ELSE ${column} END
+      ELSE ${column} END AS ${column}`;
   });
   return sql.join([sql`${sql.join(kinds, sql` || `)} AS ${sql.identifier(KINDS)}`, ...values], sql`, `);
 }
@@ -27,7 +32,7 @@ function backupValueOf(kind: string | undefined, value: unknown): BackupValue {
   if (kind === "b") return { blob: bytesOf(value).toBase64() };
   if (kind === "r") return { real: realOf(Number(value)) };
   if (kind === "i") return typeof value === "string" ? { integer: value } : Number(value);
-  return String(value);
+  return typeof value === "string" ? value : TEXT.decode(bytesOf(value));
 }
 
 /** JSON has no infinity. */

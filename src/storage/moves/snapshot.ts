@@ -6,8 +6,8 @@ import { assertOwn, columnList, dropCopies, listTables, replacedBy, SNAPSHOT, ST
 
 /** Bounds of one page. A row has up to 2 MB. */
 const PAGE_ROWS = 500;
-const PAGE_CHARACTERS = 1_000_000;
-/** Name of the column with the length of a row. */
+const PAGE_OCTETS = 1_000_000;
+/** Name of the column with the length of a row in octets. */
 const SIZE = sql.identifier("sealpost_size");
 
 interface CountRow {
@@ -70,7 +70,7 @@ export function createSnapshots(database: Database): Snapshots {
             SELECT max(n) FROM (
               SELECT rowid AS n, sum(${SIZE}) OVER (ORDER BY rowid) AS total FROM ${copy}
               WHERE rowid > ${start} ORDER BY rowid LIMIT ${PAGE_ROWS}
-            ) WHERE total <= ${PAGE_CHARACTERS} OR n = ${start + 1}
+            ) WHERE total <= ${PAGE_OCTETS} OR n = ${start + 1}
           ) ORDER BY rowid`)
         .catch(replacedBy("backup"));
       return {
@@ -94,6 +94,7 @@ function prefixOf(id: string): string {
 }
 
 function lengthOf(columns: readonly string[]): SQL {
-  const lengths = columns.map((name) => sql`coalesce(length(${sql.identifier(name)}), 0)`);
+  // The length of a text ends at its first NUL.
+  const lengths = columns.map((name) => sql`coalesce(length(CAST(${sql.identifier(name)} AS BLOB)), 0)`);
   return sql.join(lengths, sql` + `);
 }

@@ -212,7 +212,7 @@ describe("a call of the operator", () => {
     const sent = await request(`${strict.url.origin}/operator/restore/rows`, {
       method: "POST",
       headers: { authorization: "Sealpost-Operator", "content-type": "application/json" },
-      body: "x".repeat(9 * 1_048_576),
+      body: "x".repeat(15.5 * 1_048_576),
     });
     expect([sent.status, sent.body.result.error?.code]).toEqual([401, 4304]);
   });
@@ -241,10 +241,22 @@ describe("a call of the operator", () => {
     }
     expect(statuses.slice(1)).toEqual([413, 413]);
     expect(statuses[0]).not.toBe(413);
-    const tooLarge = "x".repeat(9 * 1_048_576);
+    const tooLarge = "x".repeat(15.5 * 1_048_576);
     const path = "/operator/restore/rows";
     const authorization = await signed({ method: "POST", path, body: tooLarge });
     expect((await call(authorization, { method: "POST", body: tooLarge }, path)).status).toBe(413);
+  });
+
+  test("takes the largest row of control characters after a page of other rows", async () => {
+    const table = { name: "odd_row", columns: ["text"], rows: 2 };
+    const rows = [["\u20ac".repeat(1_000_000)], ["\u0001".repeat(1_999_000)]];
+    const body = JSON.stringify({ id: "0123456789abcdef", table, rows });
+    const headers = { "content-type": "application/json" };
+    const path = "/operator/restore/rows";
+    const authorization = await signed({ method: "POST", path, body, headers });
+    const { status, body: sent } = await call(authorization, { method: "POST", body, headers }, path);
+    expect(status).toBe(409);
+    expect(sent.result.error?.message).toContain("Another restore has begun");
   });
 
   test("with parameters of another kind is 905", async () => {

@@ -81,7 +81,9 @@ export function userRoutes(deps: ChangeDeps) {
       async (c, { query: { page, page_size: pageSize, ...filter } }) => {
         const found = await users.search(filter, { page, pageSize });
         // Personal data was read, so log it; the search terms are personal data themselves, so log only their names.
-        const fields = Object.keys(filter).join(",");
+        const fields = Object.entries(filter)
+          .flatMap(([name, pattern]) => (pattern ? name : []))
+          .join(",");
         await audit.write(c, { success: true, fields, info: `${found.length} users` });
         return found.map(toUserView);
       },

@@ -65,7 +65,7 @@ export interface UserStore {
   select(id: SQL): SelectStatement<{ readonly user: UserRow | null }>;
   findByAddress(email: string): Promise<UserRow[]>;
   list(realm?: string): Promise<UserRow[]>;
-  /** Finds users that match every pattern: `*` stands for any characters, and letter case does not matter. */
+  /** Finds users that match every pattern, unless it is empty: `*` stands for any characters, and letter case does not matter. */
   search(filter: UserFilter, page: Page): Promise<UserRow[]>;
   /** Affects no row if the ID exists. Violates a constraint if another user has the name. */
   insert(user: NewUser, lookAlike: string): WriteStatement;
@@ -218,7 +218,7 @@ export function valuesOf(
 
 function conditions(filter: UserFilter): SQL[] {
   return Object.entries(filter).flatMap(([name, pattern]) => {
-    if (pattern === undefined) return [];
+    if (!pattern) return [];
     const { column, fold } = SEARCHED[name as keyof typeof SEARCHED];
     return [matchesPattern(column, fold(pattern))];
   });

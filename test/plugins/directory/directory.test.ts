@@ -265,6 +265,7 @@ describe("GET /user/", () => {
     expect(await search({ email: `${"A".repeat(200)}*@example.org` })).toEqual([]);
     expect(await search({ realm: "staff" })).toEqual(["axb"]);
     expect(await search({ username: "a*", surname: "lee" })).toEqual(["ann"]);
+    expect(await search({ username: "ann", realm: "", email: "", phone: "" })).toEqual(["ann"]);
     expect(await search({ page: "2", page_size: "2" })).toEqual(["axb"]);
     await add(instance, { username: "long", realm: "staff", email: `${"long".repeat(15)}@example.org` });
     expect(await search({ email: `${"LONG".repeat(14)}*@example.*` })).toEqual(["long"]);

@@ -161,7 +161,7 @@ export async function findNamed(
   c.set("auditTarget", { identifier: serial || user, recipient: "" });
   const found = user === "" ? null : await owners.search(named);
   if (found?.owner === null) throw userUnknown();
-  const rows: readonly TokenRow[] = found?.rows ?? (await tokens.search({ serial }));
+  const rows = found?.rows ?? [(await tokens.find(serial)) ?? []].flat();
   const [first] = rows;
   if (first) setTarget(c, first);
   else if (serial !== "") throw notFound();

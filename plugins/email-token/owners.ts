@@ -45,10 +45,10 @@ export interface Owners {
   search(query: OwnerQuery): Promise<FoundTokens>;
   /** Returns one text for all ways to write a name, folded, whether the user exists or not. */
   fullName(name: GivenName): string;
-  /** Returns the usable tokens. */
+  /** Returns the usable tokens, to compare a PIN with. */
   tokensForPin(query: OwnerQuery): Promise<PinTargets>;
-  /** Returns all tokens, or the usable ones. */
-  tokensOf(query: OwnerQuery, which?: UsableFilter): Promise<readonly OwnedToken[]>;
+  /** Returns the usable tokens, to send codes to. */
+  usableTokens(query: OwnerQuery): Promise<readonly OwnedToken[]>;
   /** Returns the matching usable tokens that this transaction sent a code to. */
   tokensIn(transactionId: string, query: OwnerQuery): Promise<readonly OwnedToken[]>;
 }
@@ -106,7 +106,7 @@ export function createOwners({
       const found = await search(query, { isUsable: true });
       return { targets: ownedBy(found, query), hasOldPins: found.hasOldPins };
     },
-    tokensOf: async (query, which) => ownedBy(await search(query, { ...which, hasPin: false }), query),
+    usableTokens: async (query) => ownedBy(await search(query, { isUsable: true, hasPin: false }), query),
     async tokensIn(transactionId, query) {
       const ofTransaction = tokens.selectOfTransaction(transactionId);
       const isMeant = ({ serial }: TokenRow) => query.serial === "" || serial === query.serial;

@@ -119,7 +119,6 @@ export interface TokenFilter {
 /** Reads tokens. Selects run when they are awaited. */
 export interface TokenStore {
   find(serial: string): Promise<TokenRow | undefined>;
-  search(filter: TokenFilter): SelectStatement<TokenRow>;
   /** Selects tokens. Without a match it returns a row of nulls, so that it takes about as long as with one. */
   select(filter: TokenFilter): SelectStatement<{ readonly token: TokenRow | null }>;
   /** Selects a token whose PIN still has an old hash. */
@@ -173,8 +172,6 @@ export function createTokenStore({
       const [[found]] = await read.batch([bySerial({ serial })]);
       return found;
     },
-
-    search: (filter) => read.select().from(token).where(conditions(filter)).orderBy(asc(token.serial)),
 
     select: (filter) =>
       read

@@ -66,7 +66,7 @@ function triggerRoute(deps: ValidateDeps) {
     },
     async (c, { body: params }) => {
       assertNamed(params);
-      const all = await owners.tokensOf(params, { isUsable: true });
+      const all = await owners.usableTokens(params);
       const targets = all.filter(({ token }) => params.type === undefined || token.type === params.type);
       const result = await idempotent(c, params, () =>
         trigger(c, targets, (sent) => [triggerRow(audit, c, sent)]),

@@ -124,16 +124,31 @@ function certificatesOf(contentInfo: Der): readonly Der[] {
 /** Reads base64 without delimiting lines: of DER, or of a whole PEM text, as in a Kubernetes secret. */
 function readBare(text: string): readonly PemBlock[] {
   const lines = text.split("\n");
-  for (const pattern of BASE64_LINES) {
-    const base64 = lines.filter((line) => pattern.test(line)).join("\n");
-    if (base64.length < MIN_BARE_CHARACTERS) continue;
-    const der = decodeBody(base64.replaceAll("-", "+").replaceAll("_", "/"), isSequence) ?? cutOff(base64);
-    const label = der && labelOf(der);
+  const values = BASE64_LINES.map((pattern) =>
+    decodeBare(lines.filter((line) => pattern.test(line)).join("\n")),
+  ).filter((der) => der !== null);
+  // Without its lines that have blanks, a value still begins like one: what is not whole comes last.
+  for (const der of values.toSorted((left, right) => Number(isReadable(right)) - Number(isReadable(left)))) {
+    const label = labelOf(der);
     if (label) return [{ label, encryption: null, der }];
-    const inner = der === null ? "" : latin1.decode(der);
+    const inner = latin1.decode(der);
     if (inner.includes(PEM_BEGIN)) return readPem(inner);
   }
   return [];
+}
+
+function decodeBare(base64: string): Der | null {
+  if (base64.length < MIN_BARE_CHARACTERS) return null;
+  return decodeBody(base64.replaceAll("-", "+").replaceAll("_", "/"), isSequence) ?? cutOff(base64);
+}
+
+function isReadable(bytes: Der): boolean {
+  try {
+    readDer(bytes);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Decodes the whole groups of a text that ends within one. */

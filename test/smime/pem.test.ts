@@ -39,6 +39,16 @@ describe("readPem() reads the same block with", () => {
     });
   }
 
+  test.each(["modern.p12", "nss.p12"])("the base64 of %s in lines whose + are blanks", (name) => {
+    const der = new Uint8Array(fileBytes(name));
+    for (const width of [64, 76]) {
+      for (const end of ["\n", "\r\n"]) {
+        const text = blanks(der.toBase64().replaceAll(new RegExp(`.{${width}}`, "g"), `$&${end}`));
+        expect(readPem(text)).toEqual([{ label: "PKCS12", encryption: null, der }]);
+      }
+    }
+  });
+
   test("every + as a blank, wherever it is, for any value", () => {
     const octets = fc.uint8Array({ minLength: 200, maxLength: 400 });
     fc.assert(

@@ -85,7 +85,7 @@ const BY_LABEL: Readonly<Record<string, Explanation>> = {
 };
 
 const PATH =
-  /^(?:@|file:|~[\\/]|\.{0,2}\/|\.{1,2}\\|[A-Za-z]:[\\/]|\\\\)[^\n]{1,1000}$|^[^\n]{1,255}\.(?:pem|key|crt|cer|der|p12|pfx|p7b|p7c|jks|txt|pub)$/i;
+  /^["']?(?:@|file:|~[\\/]|\.{0,2}\/|\.{1,2}\\|[A-Za-z]:[\\/]|\\\\)[^\n]{1,1000}$|^[^\n]{1,255}\.(?:pem|key|crt|cer|der|p12|pfx|p7b|p7c|jks|txt|pub)["']?$/i;
 
 /** Explanations of texts without a PEM block; the first that matches. */
 const BY_TEXT: readonly (readonly [RegExp, Explanation])[] = [

@@ -20,7 +20,7 @@ import { readKdf } from "./kdf.ts";
 import { derivePbkdf1, derivePkcs12, PURPOSE } from "./old-kdf.ts";
 import { encodingsOf, type Passphrase } from "./passphrase.ts";
 import type { LegacyEncryption } from "./pem.ts";
-import { IdentityError, keyForm, REENCRYPT } from "./problem.ts";
+import { CONVERT_LEGACY, IdentityError, keyForm } from "./problem.ts";
 
 /** Derives key and IV, and decrypts. Resolves to `null` if the padding is wrong. */
 type Decrypt = (passphrase: Passphrase, ciphertext: Der) => Promise<Der | null>;
@@ -120,7 +120,8 @@ export function readScheme(scheme: BaseBlock, cost: Cost): Decrypt {
     };
   }
   const cipher = PKCS12_SCHEMES[oid];
-  if (!cipher) throw keyForm(`The private key is encrypted by an unsupported scheme (${oid}). ${REENCRYPT}`);
+  if (!cipher)
+    throw keyForm(`The private key is encrypted by an unsupported scheme (${oid}). ${CONVERT_LEGACY}`);
   return async ({ bmp }, ciphertext) => {
     const key = await derivePkcs12(bmp, { hash, ...derivation }, PURPOSE.key, cipher.keyBytes);
     const iv = await derivePkcs12(bmp, { hash, ...derivation }, PURPOSE.iv, cipher.ivBytes);
@@ -134,7 +135,9 @@ function readPbes2(parameters: BaseBlock, cost: Cost): Decrypt {
   const oid = oidOf(child(scheme, 0));
   const cipher = PBES2_CIPHERS[oid];
   if (!cipher) {
-    throw keyForm(`The private key is encrypted with a cipher that is not supported (${oid}). ${REENCRYPT}`);
+    throw keyForm(
+      `The private key is encrypted with a cipher that is not supported (${oid}). ${CONVERT_LEGACY}`,
+    );
   }
   const deriveKey = readKdf(kdf, cipher.keyBytes, cost);
   const iv = octetsOf(child(scheme, 1));
@@ -154,7 +157,7 @@ export async function decryptLegacy(
 ): Promise<Der | null> {
   const cipher = Object.entries(CIPHERS).find(([known]) => known === name)?.[1];
   if (!cipher)
-    throw keyForm(`The private key is encrypted with ${name}, which is not supported. ${REENCRYPT}`);
+    throw keyForm(`The private key is encrypted with ${name}, which is not supported. ${CONVERT_LEGACY}`);
   if (iv.length !== cipher.ivBytes)
     throw keyForm("The private key is damaged: paste the whole PEM block again");
   return firstOf(encodingsOf(passphrase), async ({ bytes }) => {

@@ -84,6 +84,9 @@ const PATHS = [
   "C:/keys/key",
   "\\\\server\\share\\key.pem",
   "file:///etc/key",
+  '"C:\\Users\\ann\\key.pem"',
+  "'/etc/ssl/key.pem'",
+  '"key.pem"',
 ];
 
 describe("a text that is something else is rejected with what it is, and the way out:", () => {

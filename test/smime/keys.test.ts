@@ -4,7 +4,7 @@ import { importSigningKey, readAlgorithm, readPrivateKey } from "../../src/smime
 import type { IdentityProblem } from "../../src/smime/problem.ts";
 import { IdentityError } from "../../src/smime/problem.ts";
 import { ALGORITHMS, convert, encrypt, generate, PASSPHRASE, privateKey } from "../fixtures/smime/keys.ts";
-import { isInstalled, openssl, scratch, scratchFile } from "../fixtures/smime/openssl.ts";
+import { isInstalled, openssl, run, scratch, scratchFile } from "../fixtures/smime/openssl.ts";
 
 const withOpenssl = test.skipIf(!isInstalled("openssl"));
 
@@ -187,6 +187,20 @@ describe("readPrivateKey() rejects a format and names the command that helps", (
     await openssl("pkcs8", "-topk8", "-v2", "aes256", "-in", scratchFile(camellia), "-out", out, ...pass);
     expect((await readPrivateKey(await Bun.file(out).text(), PASSPHRASE)).algorithm).toBe("rsa");
   });
+
+  withOpenssl(
+    "the command named for RC4, which OpenSSL 3 has in a provider of its own, makes a key that opens",
+    async () => {
+      const legacy = ["-provider", "legacy", "-provider", "default"];
+      const rc4 = await encrypt(await privateKey("p256"), ["-v1", "PBE-SHA1-RC4-128", ...legacy]);
+      const out = scratch("rc4-8.pem");
+      const [command = ""] = /openssl pkcs8 .* key8\.pem/.exec((await problemOf(rc4))?.reason ?? "") ?? [];
+      const files: Readonly<Record<string, string>> = { "key.pem": scratchFile(rc4), "key8.pem": out };
+      const pass = ["-passin", `pass:${PASSPHRASE}`, "-passout", `pass:${PASSPHRASE}`];
+      expect((await run([...command.split(" ").map((word) => files[word] ?? word), ...pass])).code).toBe(0);
+      expect((await readPrivateKey(await Bun.file(out).text(), PASSPHRASE)).algorithm).toBe("p256");
+    },
+  );
 
   withOpenssl("the command named for an explicit curve makes a key that opens", async () => {
     const explicit = await openssl("ecparam", "-name", "prime256v1", "-genkey", "-param_enc", "explicit");

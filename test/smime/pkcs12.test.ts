@@ -220,6 +220,24 @@ describe("readPkcs12() rejects", () => {
     }
   });
 
+  test.skipIf(!isInstalled("openssl"))(
+    "RC4, and names the command whose output has key and certificate",
+    async () => {
+      const [file, out] = [scratch("rc4.p12"), scratch("rc4.pem")];
+      const old = ["-legacy", "-keypbe", "PBE-SHA1-RC4-128", "-certpbe", "PBE-SHA1-RC4-128"];
+      const inputs = ["-inkey", scratchFile(fileText("leaf.key")), "-in", scratchFile(fileText("leaf.pem"))];
+      await openssl("pkcs12", "-export", ...inputs, ...old, "-passout", "pass:geheim", "-out", file);
+      const problem = await problemOf(new Uint8Array(await Bun.file(file).arrayBuffer()), "geheim");
+      const [command = ""] = /openssl pkcs12 .* key\.pem/.exec(problem?.reason ?? "") ?? [];
+      const files: Readonly<Record<string, string>> = { "key.p12": file, "key.pem": out };
+      const pass = ["-passin", "pass:geheim", "-passout", "pass:geheim"];
+      expect((await run([...command.split(" ").map((word) => files[word] ?? word), ...pass])).code).toBe(0);
+      const pem = await Bun.file(out).text();
+      expect((await readPrivateKey(pem, "geheim")).algorithm).toBe("rsa");
+      expect(pem).toContain("BEGIN CERTIFICATE");
+    },
+  );
+
   test("changed bytes, without any other error", async () => {
     const file = fileBytes("des3.p12");
     const index = fc.integer({ min: 0, max: file.length - 1 });

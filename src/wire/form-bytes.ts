@@ -1,5 +1,5 @@
 import { FILE_PARAMETERS } from "../domain/definition-fields.ts";
-import { invalidParameter } from "../errors.ts";
+import { invalidParameter, type SealpostError } from "../errors.ts";
 import { readFileText } from "../smime/file-text.ts";
 
 /** Bytes as characters, so that a form can be split before it is decoded. */
@@ -8,9 +8,8 @@ const binary = {
   decode: (bytes: Uint8Array) => Array.from(bytes, (octet) => String.fromCharCode(octet)).join(""),
   encode: (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0)),
 };
+const END_OF_HEADER = "\r\n\r\n";
 const ESCAPE = /%([0-9a-f]{2})/gi;
-/** U+FFFD in UTF-8, as {@link binary} decodes it. */
-const REPLACEMENT = "\xef\xbf\xbd";
 /** The header of a part that is no file, up to its end of line. */
 const TEXT_PART = new RegExp(
   `^(content-disposition: *form-data; *name="?(?:${FILE_PARAMETERS.join("|")})"?) *\\r$`,
@@ -45,8 +44,17 @@ function utf8Of(name: string, bytes: Uint8Array<ArrayBuffer>): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw invalidParameter(name, "expected UTF-8");
+    throw notUtf8(name);
   }
+}
+
+function notUtf8(name: string): SealpostError {
+  return invalidParameter(name, "expected UTF-8");
+}
+
+/** Returns the bytes after the header of a part. */
+function contentOf(part = ""): Uint8Array<ArrayBuffer> {
+  return binary.encode(part.slice(part.indexOf(END_OF_HEADER) + END_OF_HEADER.length));
 }
 
 /** Marks the parts of the parameters that may be files as such, so that their bytes are kept. */
@@ -56,18 +64,22 @@ export function markFiles(body: Uint8Array): Uint8Array<ArrayBuffer> {
 
 /**
  * Reads the files among the entries of a multipart form.
- * @param body the bytes of the form, to find out whether a text was UTF-8
+ * @param body the bytes of the form, to find out whether each text was UTF-8
  * @throws {SealpostError} `invalid_parameter` for a text that was not
  */
 export async function readEntries(
   entries: readonly (readonly [string, unknown])[],
-  body: Uint8Array,
+  { body, boundary }: { readonly body: Uint8Array; readonly boundary: string },
 ): Promise<readonly [string, unknown][]> {
-  const isGiven = binary.decode(body).includes(REPLACEMENT);
+  const parts = `\r\n${binary.decode(body)}`.split(`\r\n--${boundary}`).slice(1);
   return Promise.all(
-    entries.map(async ([name, value]): Promise<[string, unknown]> => {
-      if (typeof value === "string" && value.includes("\ufffd") && !isGiven)
-        throw invalidParameter(name, "expected UTF-8");
+    entries.map(async ([name, value], index): Promise<[string, unknown]> => {
+      if (
+        typeof value === "string" &&
+        value.includes("\ufffd") &&
+        utf8Of(name, contentOf(parts[index])) !== value
+      )
+        throw notUtf8(name);
       const isFile = value instanceof Blob && FILE_PARAMETERS.includes(name);
       return [name, isFile ? readFileText(new Uint8Array(await value.arrayBuffer())) : value];
     }),

@@ -64,7 +64,10 @@ async function multipartParameters(c: Context): Promise<RawParameters> {
   if (entries.every(([, value]) => typeof value === "string" && !value.includes("\ufffd")))
     return formPairs(c, entries);
   const { markFiles, readEntries } = await import("./form-bytes.ts");
-  return formPairs(c, await readEntries(await multipartOf(c, markFiles(bytes)), bytes));
+  return formPairs(
+    c,
+    await readEntries(await multipartOf(c, markFiles(bytes)), { body: bytes, boundary: boundaryOf(c) }),
+  );
 }
 
 async function multipartOf(
@@ -80,16 +83,20 @@ async function multipartOf(
     throw problem(cause);
   });
   // Deno accepts a form that was cut off, without its last fields.
-  if (!isClosed(bytes, type)) throw problem();
+  if (!isClosed(bytes, boundaryOf(c))) throw problem();
   return [...form.entries()];
 }
 
 const BOUNDARY = /;\s*boundary=(?:"([^"]+)"|([^\s;]+))/i;
 
+function boundaryOf(c: Context): string {
+  const [, quoted, plain = ""] = BOUNDARY.exec(c.req.header("content-type") ?? "") ?? [];
+  return quoted ?? plain;
+}
+
 /** Whether a multipart body ends with the delimiter that closes it (RFC 2046 5.1.1). Text may follow it. */
-function isClosed(bytes: Uint8Array<ArrayBuffer>, type: string): boolean {
-  const [, quoted, plain = ""] = BOUNDARY.exec(type) ?? [];
-  const delimiter = Buffer.from(`\r\n--${quoted ?? plain}--`, "latin1");
+function isClosed(bytes: Uint8Array<ArrayBuffer>, boundary: string): boolean {
+  const delimiter = Buffer.from(`\r\n--${boundary}--`, "latin1");
   const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   // A form without fields has nothing before it.
   return body.includes(delimiter) || body.indexOf(delimiter.subarray(2)) === 0;

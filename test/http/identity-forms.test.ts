@@ -235,7 +235,14 @@ describe("a form may have", () => {
       expect((await save(instance, options)).error?.message).toBe(expected);
       const key = Buffer.from(fileBytes("bag-latin1.pem")).toString("latin1");
       expect((await save(instance, multipartOf(key, [name, "\xfc"]))).error?.message).toBe(expected);
-      expect((await save(instance, multipartOf(key, [name, "\xef\xbf\xbd"]))).status).toBe(200);
+      const replacement = "\xef\xbf\xbd";
+      expect((await save(instance, multipartOf(key, [name, replacement]))).status).toBe(200);
+      const other = multipartOf(
+        `${key}\r\n${replacement}`,
+        [name, "p\xe4ss"],
+        ["timeout", `12${replacement}`],
+      );
+      expect((await save(instance, other)).error?.message).toBe(expected);
     },
   );
 
@@ -244,8 +251,8 @@ describe("a form may have", () => {
   }
 
   /** A multipart form without files. @param key its bytes, as characters */
-  function multipartOf(key: string, further: readonly [string, string] = ["port", "25"]): RequestOptions {
-    const entries = [...Object.entries(DEFINITION), ["private_key", key], ["certificate", CHAIN], further];
+  function multipartOf(key: string, ...further: readonly (readonly [string, string])[]): RequestOptions {
+    const entries = [...Object.entries(DEFINITION), ["private_key", key], ["certificate", CHAIN], ...further];
     const parts = entries.map(
       ([name, value]) => `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
     );

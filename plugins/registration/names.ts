@@ -1,8 +1,11 @@
 import { type Directory, lookAlikeKeys, type PluginContext } from "sealpost/plugin";
 import * as v from "valibot";
 
-/** Names that people take for those of operators, some of them by RFC 2142. */
-const RESERVED = ["administrator", "root", "postmaster", "hostmaster", "webmaster", "abuse"];
+/** The mailboxes of RFC 2142, sections 3 to 5. */
+const ROLES =
+  "info marketing sales support abuse noc security postmaster hostmaster usenet news webmaster www uucp ftp";
+/** Names that people take for those of operators. */
+const RESERVED = ["administrator", "root", ...ROLES.split(" ")];
 /** Scripts that languages write together (UTS 39 5.1, Table 1a). */
 const WRITTEN_TOGETHER = [
   ["Han", "Hiragana", "Katakana"],

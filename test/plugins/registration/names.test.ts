@@ -54,6 +54,24 @@ describe("a name that counts as taken", () => {
   });
 });
 
+test("each name of RFC 2142 counts as taken", async () => {
+  await using instance = await started({ hideExisting: false }, TRUSTED);
+  const names = [
+    "info",
+    "marketing",
+    "sales",
+    "support",
+    "abuse",
+    "noc",
+    "security",
+    "postmaster",
+    "hostmaster",
+  ];
+  for (const name of [...names, "usenet", "news", "webmaster", "www", "uucp", "ftp"])
+    expect([name, (await registerAs(instance, name)).code]).toEqual([name, 402]);
+  expect((await registerAs(instance, "informatics")).status).toBe(200);
+});
+
 describe("register.scripts", () => {
   test("allows names in each of its scripts, except look-alikes of users and mixed names", async () => {
     await using instance = await started(

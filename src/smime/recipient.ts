@@ -1,7 +1,7 @@
 import { BitString, Integer } from "asn1js";
 import { mayDecrypt } from "./attributes.ts";
 import { type Certificate, parseCertificates } from "./certificate.ts";
-import { child, children, oidOf, readDer } from "./der.ts";
+import { child, children, type Der, oidOf, readDer } from "./der.ts";
 import { OID_EC, prepareRecipient, type Recipient } from "./encrypt.ts";
 import { MAIL_PURPOSES, senderProblem } from "./identity.ts";
 import { writePem } from "./pem.ts";
@@ -18,7 +18,10 @@ export interface RecipientCertificate extends Pick<Certificate, "notBefore" | "n
 
 /** RFC 8551 4.4: shorter keys should not be used. */
 const MIN_RSA_BITS = 2048;
-const KINDS = "use one with RSA of 2048 bits or more, or with P-256, P-384 or P-521";
+/** Deno encrypts to no longer ones, and other platforms to those of any usual length. */
+const MAX_COMMON_RSA_BITS = 4096;
+const CURVES = "or with P-256, P-384 or P-521";
+const KINDS = `use one with RSA of ${MIN_RSA_BITS} bits or more, ${CURVES}`;
 const UNSUPPORTED_KEY = `The public key of the certificate is damaged or not supported: ${KINDS}`;
 
 /**
@@ -48,7 +51,7 @@ export async function findRecipient(
     const recipient = await prepareRecipient(best.certificate);
     return { certificate: { pem: writePem("CERTIFICATE", der), notBefore, notAfter, recipient } };
   } catch {
-    return { reason: UNSUPPORTED_KEY };
+    return { reason: unsupportedKey(best.certificate) };
   }
 }
 
@@ -104,11 +107,25 @@ function keyProblem(certificate: Certificate): string | null {
 }
 
 function kindProblem({ publicKey }: Certificate): string | null {
+  if (oidOf(child(child(readDer(publicKey), 0), 0)) === OID_EC) return null;
+  const bits = rsaBits(publicKey);
+  if (bits === null) return `The key of the certificate cannot decrypt: ${KINDS}`;
+  return bits < MIN_RSA_BITS ? `The key of the certificate is RSA of ${bits} bits: ${KINDS}` : null;
+}
+
+/** Returns why a key of a supported kind does not encrypt here. */
+function unsupportedKey({ publicKey }: Certificate): string {
+  const bits = rsaBits(publicKey) ?? 0;
+  return bits > MAX_COMMON_RSA_BITS
+    ? `The key of the certificate is RSA of ${bits} bits, damaged or more than this platform supports: use one with RSA of ${MIN_RSA_BITS} to ${MAX_COMMON_RSA_BITS} bits, ${CURVES}`
+    : UNSUPPORTED_KEY;
+}
+
+/** @returns `null` for a key that is not RSA, or does not decrypt */
+function rsaBits(publicKey: Der): number | null {
   const [algorithm, key] = children(readDer(publicKey));
   const oid = algorithm && oidOf(child(algorithm, 0));
-  if (oid === OID_EC) return null;
-  if (oid !== OID_RSA && oid !== OID_RSAES_OAEP) return `The key of the certificate cannot decrypt: ${KINDS}`;
+  if (oid !== OID_RSA && oid !== OID_RSAES_OAEP) return null;
   const [modulus] = key instanceof BitString ? children(readDer(key.valueBlock.valueHexView)) : [];
-  const bits = modulus instanceof Integer ? modulus.toBigInt().toString(2).length : 0;
-  return bits < MIN_RSA_BITS ? `The key of the certificate is RSA of ${bits} bits: ${KINDS}` : null;
+  return modulus instanceof Integer ? modulus.toBigInt().toString(2).length : 0;
 }

@@ -1,9 +1,12 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
+import { sequence, TAG, tlv, unsignedInteger } from "../../src/smime/der.ts";
 import { encryptEntity } from "../../src/smime/encrypt.ts";
 import { findRecipient } from "../../src/smime/recipient.ts";
+import { RSA_ENCRYPTION } from "../../src/smime/rsa-pss.ts";
 import { authorities, NOW } from "../fixtures/smime/authority.ts";
+import { buildCertificate, createKey, mailLeaf } from "../fixtures/smime/build-certificate.ts";
 import { generate, privateKey } from "../fixtures/smime/keys.ts";
 import { isInstalled, openssl, run, scratch, scratchFile } from "../fixtures/smime/openssl.ts";
 import { certificateFor, decrypt, RECIPIENT_KINDS, recipient } from "../fixtures/smime/recipient.ts";
@@ -29,6 +32,15 @@ async function encrypted(certificate: string, entity = ENTITY): Promise<Uint8Arr
 async function reason(pem: string, address = ADDRESS, now = NOW): Promise<string | null> {
   const found = await findRecipient(pem, address, now);
   return "reason" in found ? found.reason : null;
+}
+
+/** Returns the certificate of an RSA key of that many bits, for which there is no private key. */
+function certificateOfBits(bits: number): string {
+  const key = createKey();
+  const numbers = [new Uint8Array(bits / 8).fill(0xff), Uint8Array.of(1, 0, 1)].map(unsignedInteger);
+  const publicKey = sequence(RSA_ENCRYPTION, tlv(TAG.BIT_STRING, Uint8Array.of(0), sequence(...numbers)));
+  const names = { subject: "Anna", issuer: "A", ...mailLeaf(ADDRESS), keyUsage: null };
+  return buildCertificate({ ...names, key, publicKey, signedBy: key });
 }
 
 /** Returns the DER of the encrypted content. */
@@ -204,6 +216,10 @@ describe("findRecipient()", () => {
       async () =>
         certificateFor(ADDRESS, await generate("RSA", "-pkeyopt", "rsa_keygen_bits:1024"), "keyEncipherment"),
       /1024 bits.*2048/,
+    ],
+    "RSA of more bits than this runtime encrypts to": [
+      async () => certificateOfBits(17_000),
+      /RSA of 17000 bits.*more than this platform.*2048 to 4096/,
     ],
     "a curve that is not supported": [
       async () =>

@@ -22,7 +22,8 @@ export async function minify(text: string): Promise<string> {
   const { code, errors } = await minifyWithOxc("module.js", withoutExports(inlined.code), {
     module: true,
     compress: { target: "es2022" },
-    mangle: { toplevel: true },
+    // The names of swc weigh less, even after Oxc has changed the code.
+    mangle: false,
   });
   if (errors.length > 0) throw new Error(`Cannot minify: ${errors.map(({ message }) => message).join(", ")}`);
   return code;

@@ -116,17 +116,25 @@ const OAUTH: UnusedCode = {
 /** Types of requests that Sealpost does not make. A response to one is rejected as one of an unknown type. */
 const REQUESTS = ["sequence", "describe", "get_autocommit"];
 
-/** The second version of the protocol over HTTP, which has JSON and no cursors; no transactions, no sequences. */
+/** The second version of the protocol over HTTP, which has JSON and no cursors; no transactions, sequences, encryption keys. */
 export const UNUSED_BY_LIBSQL: UnusedCode = {
   "@libsql/client/lib-esm/http.js": [
-    ...members("HttpClient", "migrate transaction executeMultiple sync reconnect"),
+    ...members("HttpClient", "migrate transaction executeMultiple sync reconnect closed"),
+    "this.#remoteEncryptionKey",
     // The bindings of a Worker are checked before.
     'if (config.scheme !== "https" && config.scheme !== "http")',
     "if (config.encryptionKey !== undefined)",
   ],
-  "@libsql/hrana-client/lib-esm/http/client.js": ["findEndpoint()", "HttpClient._ensureVersion"],
+  "@libsql/hrana-client/lib-esm/http/client.js": [
+    "void if (protocolVersion == 3)",
+    ...members("HttpClient", "_ensureVersion closed"),
+  ],
   "@libsql/hrana-client/lib-esm/http/stream.js": [
-    ...members("HttpStream", "client _describe _sequence getAutocommit _openCursor _cursorClosed"),
+    ...members(
+      "HttpStream",
+      "client _describe _sequence getAutocommit _openCursor _cursorClosed close closed",
+    ),
+    "void if (this.#remoteEncryptionKey !== undefined)",
     ...members("HttpStream", "#flushCursor #createCursorRequest"),
     "if (this.#cursor !== undefined)",
     'if (firstEntry.type === "cursor")',
@@ -151,9 +159,15 @@ export const UNUSED_BY_LIBSQL: UnusedCode = {
     ...["step._index === undefined", "cond._batch !== expectedBatch"].map((misuse) => `if (${misuse})`),
     ...members("BatchCond", "error and or isAutocommit"),
   ],
-  "@libsql/client/lib-esm/hrana.js": [twice("if (version >= 3)"), twice("if (disableForeignKeys)")],
-  "@libsql/hrana-client/lib-esm/sql.js": ["if (this.#owner !== owner)"],
+  "@libsql/client/lib-esm/hrana.js": [
+    twice("if (version >= 3)"),
+    twice("if (disableForeignKeys)"),
+    ...["WebSocketError", "ProtocolVersionError"].map((name) => `void if (e instanceof hrana.${name})`),
+  ],
+  "@libsql/hrana-client/lib-esm/sql.js": ["if (this.#owner !== owner)", "Sql.closed"],
   "@libsql/core/lib-esm/config.js": [
+    'if (typeof config !== "object")',
+    "if (url === inMemoryMode)",
     twice("if (isInMemoryMode)"),
     'if (intMode !== "number" && intMode !== "bigint" && intMode !== "string")',
     `if (${["http", "ws", "https", "wss", "file"].map((name) => `scheme !== "${name}"`).join(" &&\n        ")})`,

@@ -60,7 +60,7 @@ export const NOTICES = {
   chain_key_identifier:
     "The certificate of {subject} has another key identifier than {child} names, which OpenSSL rejects: get the certificates of the chain from the authority.",
   critical_extension:
-    "The certificate of {subject} has a critical extension that mail programs do not accept ({extension}), so they reject it: use one without it.",
+    "The certificate of {subject} has a critical extension ({extension}) that mail programs reject: use one without it.",
   any_purpose:
     "The certificate of {subject} allows any purpose without naming email (extended key usage), which OpenSSL and NSS reject: use one with emailProtection.",
   long_serial:

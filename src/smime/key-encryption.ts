@@ -20,10 +20,15 @@ import { readKdf } from "./kdf.ts";
 import { derivePbkdf1, derivePkcs12, PURPOSE } from "./old-kdf.ts";
 import { encodingsOf, type Passphrase } from "./passphrase.ts";
 import type { LegacyEncryption } from "./pem.ts";
-import { CONVERT_LEGACY, IdentityError, keyForm } from "./problem.ts";
+import { IdentityError, keyForm } from "./problem.ts";
 
 /** Derives key and IV, and decrypts. Resolves to `null` if the padding is wrong. */
 type Decrypt = (passphrase: Passphrase, ciphertext: Der) => Promise<Der | null>;
+
+/** Ends the errors about ciphers, which OpenSSL 3 may have only in its legacy provider. */
+const CONVERT_LEGACY =
+  "Convert it with OpenSSL 3: openssl pkcs8 -topk8 -v2 aes256 -provider legacy -provider default -in key.pem " +
+  "-out key8.pem, or a PKCS#12 file with openssl pkcs12 -legacy -in key.p12 -out key.pem";
 
 const OID_PBES2 = "1.2.840.113549.1.5.13";
 const OID_PBKDF2 = "1.2.840.113549.1.5.12";

@@ -27,10 +27,6 @@ export class IdentityError extends Error {
 
 /** Ends the errors about encryptions that are not supported. Without `-v2`, LibreSSL would write PBES1. */
 export const REENCRYPT = "Convert it with: openssl pkcs8 -topk8 -v2 aes256 -in key.pem -out key8.pem";
-/** The same for ciphers that OpenSSL 3 has only in its legacy provider, and for a file that has more than the key. */
-export const CONVERT_LEGACY =
-  "Convert it with OpenSSL 3: openssl pkcs8 -topk8 -v2 aes256 -provider legacy -provider default -in key.pem " +
-  "-out key8.pem, or a PKCS#12 file with openssl pkcs12 -legacy -in key.p12 -out key.pem";
 
 /** The error for an unsupported or damaged private key. `reason` names the command that helps. */
 export function keyForm(reason: string, options?: ErrorOptions): IdentityError {

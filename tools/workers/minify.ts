@@ -18,7 +18,8 @@ const FOR_SWC = { module: true, format: { comments: false } } as const;
 export async function minify(text: string): Promise<string> {
   const inlined = await minifyWithSwc(withExports(text), {
     ...FOR_SWC,
-    compress: { passes: 4, ecma: 2022, toplevel: true, collapse_vars: false },
+    // Whatever is called with `new` is a class, or uses `this`: only other functions become arrow functions.
+    compress: { passes: 4, ecma: 2022, toplevel: true, collapse_vars: false, unsafe_arrows: true },
     mangle: false,
   });
   const { code, errors } = await minifyWithOxc("module.js", withoutExports(inlined.code), {

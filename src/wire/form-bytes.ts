@@ -17,7 +17,7 @@ const TEXT_PART = new RegExp(
 );
 
 /**
- * Reads a urlencoded form whose bytes are not UTF-8. Only files may have them.
+ * Reads a urlencoded form whose bytes are not UTF-8, or have NUL. Only files may.
  * @throws {SealpostError} `invalid_parameter`
  */
 export function readFormBytes(bytes: Uint8Array): readonly [string, string][] {

@@ -48,12 +48,17 @@ async function bodyOf(c: Context): Promise<ArrayBuffer> {
   });
 }
 
+/** ASCII in UTF-16 is UTF-8, too, with NUL. */
+const NUL = /\0|%00/;
+/** Shows that the text of a part may have been in another encoding. */
+const DOUBTFUL = /[\0\ufffd]/;
+
 /** A form body that starts with `{` is JSON that curl sent with its default media type. */
 async function formParameters(c: Context): Promise<RawParameters> {
   const bytes = new Uint8Array(await bodyOf(c));
   const text = utf8TextOf(bytes);
   if (text?.trimStart().startsWith("{")) return jsonParameters(text);
-  if (text !== null && isEscapedUtf8(text)) return formPairs(c, new URLSearchParams(text));
+  if (text !== null && !NUL.test(text) && isEscapedUtf8(text)) return formPairs(c, new URLSearchParams(text));
   const { readFormBytes } = await import("./form-bytes.ts");
   return formPairs(c, readFormBytes(bytes));
 }
@@ -61,7 +66,7 @@ async function formParameters(c: Context): Promise<RawParameters> {
 async function multipartParameters(c: Context): Promise<RawParameters> {
   const bytes = new Uint8Array(await bodyOf(c));
   const entries = await multipartOf(c, bytes);
-  if (entries.every(([, value]) => typeof value === "string" && !value.includes("\ufffd")))
+  if (entries.every(([, value]) => typeof value === "string" && !DOUBTFUL.test(value)))
     return formPairs(c, entries);
   const { markFiles, readEntries } = await import("./form-bytes.ts");
   return formPairs(

@@ -180,6 +180,11 @@ describe("a form may have", () => {
       }),
     "UTF-16 from PowerShell": () => formOf({ private_key: utf16(KEY), certificate: utf16(CHAIN) }),
     "UTF-16 of big endian": () => formOf({ private_key: utf16(KEY).swap16(), certificate: CHAIN }),
+    "UTF-16 without byte order mark": () =>
+      formOf({
+        private_key: Buffer.from(KEY, "utf16le"),
+        certificate: Buffer.from(CHAIN, "utf16le").swap16(),
+      }),
     "base64 that is not escaped": () => ({
       body: [...fields, `private_key=${raw(KEY)}`, `certificate=${raw(CHAIN)}`].join("&"),
       headers: FORM_TYPE,
@@ -203,6 +208,8 @@ describe("a form may have", () => {
     "a part that is not UTF-8": () =>
       multipartOf(Buffer.from(fileBytes("bag-latin1.pem")).toString("latin1")),
     "a part in UTF-16": () => multipartOf(utf16(KEY).toString("latin1")),
+    "a part in UTF-16 without byte order mark": () =>
+      multipartOf(Buffer.from(KEY, "utf16le").toString("latin1")),
   };
   for (const [name, options] of Object.entries(REQUESTS)) {
     test(name, async () => {

@@ -62,7 +62,7 @@ export function smtpServerTestRoutes(deps: {
           server: input,
           isQueueing: input.enqueueJob,
           content: body,
-          check: (check) => testMail.checkUnsaved(input, identifier, check, c.get("actor")),
+          check: (check) => testMail.checkUnsaved(input, identifier, check, c.get("actor"), c.req.raw.signal),
           send: (recipient, options) =>
             testMail.sendUnsaved(input, { identifier, recipient }, c.get("actor"), options),
         });
@@ -90,7 +90,7 @@ export function smtpServerTestRoutes(deps: {
           server,
           isQueueing: queue,
           content: [identifier, body],
-          check: (check) => testMail.checkStored(identifier, check, c.get("actor")),
+          check: (check) => testMail.checkStored(identifier, check, c.get("actor"), c.req.raw.signal),
           send: (recipient, options) =>
             testMail.sendStored({ identifier, recipient }, c.get("actor"), { queue, ...options }),
         });
@@ -121,7 +121,7 @@ async function run(
     check(test: ServerCheck): ReturnType<TestMail["checkStored"]>;
     send(
       recipient: Mailbox,
-      options: Pick<OwnSubmitOptions, "idempotencyKey" | "idempotencyContent" | "certificates">,
+      options: Pick<OwnSubmitOptions, "idempotencyKey" | "idempotencyContent" | "certificates" | "signal">,
     ): ReturnType<TestMail["sendStored"]>;
   },
 ) {
@@ -133,8 +133,11 @@ async function run(
     const detail = { ...(await toCheckDetail(result, server)), ...noticeDetail(notices) };
     return respond(result.receipt.successful, { detail });
   }
+  const idempotencyKey = c.req.header("idempotency-key");
   const { result, notices } = await send(test.recipient, {
-    idempotencyKey: c.req.header("idempotency-key"),
+    idempotencyKey,
+    // A client that has a key comes back for the result.
+    signal: idempotencyKey === undefined ? c.req.raw.signal : undefined,
     idempotencyContent: JSON.stringify(content),
     certificates,
   });

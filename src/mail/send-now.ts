@@ -99,8 +99,9 @@ async function sendThrough(
   if (built.failure) return notStarted(identifier, built.failure, built.smime);
   const { from, bytes, encryption, smime } = built;
   // Created here, because on Workers a signal belongs to the request that created it.
-  const { signal = new AbortController().signal } = options;
-  const recipients = await deliver({ server, from, recipients: to, bytes, encryption }, { signal });
+  const { signal = new AbortController().signal, mayTransact } = options;
+  const mail = { server, from, recipients: to, bytes, encryption };
+  const recipients = await deliver(mail, { signal, mayTransact });
   if (server.poolKey !== null) {
     // Recipients may share a receipt, which is one observation.
     const receipts = [...new Set(recipients.map(({ receipt }) => receipt))];

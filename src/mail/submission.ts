@@ -76,6 +76,8 @@ export interface OwnSubmitOptions extends MailOptions {
   /** The content that calls with the same key must have in common. Default: everything that is submitted. */
   readonly idempotencyContent?: string;
   readonly extraStatements?: RecordResult | undefined;
+  /** Called right before MAIL is written, if the message is not queued; `false` cancels it. */
+  readonly mayTransact?: (() => boolean) | undefined;
   /** Whether a message that is not queued leaves a row in the queue as well, in its final state. Default: false. */
   readonly keepsRow?: boolean;
 }

@@ -24,6 +24,7 @@ export type CheckServer = (
   server: ResolvedServer,
   check: ServerCheck,
   actor: AuditActor,
+  signal: AbortSignal,
 ) => Promise<CheckResult>;
 
 /** A check writes no message, but the transport requires bytes that end in CRLF. */
@@ -44,7 +45,11 @@ export function createCheckServer(deps: {
 }): CheckServer {
   const { deliver, circuit, database, audit, platform } = deps;
 
-  async function run(server: ResolvedServer, { until, recipient }: ServerCheck): Promise<Receipt> {
+  async function run(
+    server: ResolvedServer,
+    { until, recipient }: ServerCheck,
+    signal: AbortSignal,
+  ): Promise<Receipt> {
     if (until === "oauth" && !server.tokens) {
       throw invalidParameter("until", "oauth is for definitions that log in with OAuth");
     }
@@ -60,7 +65,6 @@ export function createCheckServer(deps: {
     }
     const recipients = [recipient?.address ?? NO_RECIPIENT];
     const delivery = { server, from: from ?? "", recipients, bytes: NO_MESSAGE };
-    const { signal } = new AbortController();
     const [result] = await deliver(delivery, { signal, until });
     if (result === undefined) throw new TypeError("A delivery to one recipient has one result");
     await observe(server, until, result.receipt);
@@ -73,8 +77,8 @@ export function createCheckServer(deps: {
     else if (isPastLogin(server, until)) await circuit.observeLogin(server.identifier);
   }
 
-  return async (server, check, actor) => {
-    const result = { ...check, receipt: await run(server, check) };
+  return async (server, check, actor, signal) => {
+    const result = { ...check, receipt: await run(server, check, signal) };
     await database.append(audit.insert(checkEntry(server, result, actor, platform.now())));
     return result;
   };

@@ -52,14 +52,17 @@ export interface TestMail {
   ): Promise<{ readonly input: FilledInput; readonly notices: readonly Notice[] }>;
   /** @throws {SealpostError} `invalid_parameter` for a certificate that cannot be used for its recipient. */
   assertCertificate(certificates: Certificates): Promise<void>;
-  /** Sends a test message through an unsaved definition. */
+  /** Sends a test message through an unsaved definition. The signal cancels it until MAIL is written. */
   sendUnsaved(
     input: FilledInput,
     test: MailTest,
     actor: AuditActor,
     options?: OwnSubmitOptions,
   ): Promise<Noticed<SubmitResult>>;
-  /** Sends a test message through a stored definition, while the caller waits unless the options queue it. */
+  /**
+   * Sends a test message through a stored definition, while the caller waits unless the options queue it. The signal cancels it
+   * until MAIL is written.
+   */
   sendStored(test: MailTest, actor: AuditActor, options?: OwnSubmitOptions): Promise<Noticed<SubmitResult>>;
   /** Checks an unsaved definition up to a checkpoint, and sends nothing. */
   checkUnsaved(
@@ -67,12 +70,18 @@ export interface TestMail {
     identifier: string,
     check: ServerCheck,
     actor: AuditActor,
+    signal: AbortSignal,
   ): Promise<Noticed<CheckResult>>;
   /**
    * Checks a stored definition up to a checkpoint, and sends nothing.
    * @throws {SealpostError} `resource_not_found`.
    */
-  checkStored(identifier: string, check: ServerCheck, actor: AuditActor): Promise<Noticed<CheckResult>>;
+  checkStored(
+    identifier: string,
+    check: ServerCheck,
+    actor: AuditActor,
+    signal: AbortSignal,
+  ): Promise<Noticed<CheckResult>>;
 }
 
 /** A result, and what saving the definition would report as well. */
@@ -109,7 +118,8 @@ export function createTestMail(deps: TestMailDeps): TestMail {
     options: OwnSubmitOptions,
   ): Promise<SubmitResult> {
     const submit = submitFor({ name: `admin ${actor.administrator}@${actor.realm}`, actor, isTest: true });
-    return submit(target, testMessage(identifier, recipient), options);
+    const until = options.signal && untilMail(options.signal);
+    return submit(target, testMessage(identifier, recipient), { ...options, ...until });
   }
 
   return {
@@ -140,18 +150,31 @@ export function createTestMail(deps: TestMailDeps): TestMail {
       return { result, notices: await storedNotices(deps, test.identifier) };
     },
 
-    async checkUnsaved(input, identifier, check, actor) {
+    async checkUnsaved(input, identifier, check, actor, signal) {
       const { result: server, notices } = await resolveUnsaved(deps, input, identifier);
-      return { result: await checkServer(server, check, actor), notices };
+      return { result: await checkServer(server, check, actor, signal), notices };
     },
 
-    async checkStored(identifier, check, actor) {
+    async checkStored(identifier, check, actor, signal) {
       const server = await servers.load(identifier);
       if (server === null) throw serverNotFound();
-      const result = await checkServer(server, check, actor);
+      const result = await checkServer(server, check, actor, signal);
       return { result, notices: await storedNotices(deps, identifier) };
     },
   };
+}
+
+/** Follows the signal of a client until MAIL: after that, the message is sent, because its outcome may be unknown. */
+function untilMail(client: AbortSignal): Pick<OwnSubmitOptions, "signal" | "mayTransact"> {
+  const abort = new AbortController();
+  const stop = (): void => abort.abort(client.reason);
+  client.addEventListener("abort", stop);
+  if (client.aborted) stop();
+  const mayTransact = (): boolean => {
+    client.removeEventListener("abort", stop);
+    return !abort.signal.aborted;
+  };
+  return { signal: abort.signal, mayTransact };
 }
 
 /** Returns the notices about the identity of a stored definition. */

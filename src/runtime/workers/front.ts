@@ -31,8 +31,9 @@ export interface Served {
   /**
    * Handles a request.
    * @param scrypt computes the password hashes of the request, in the isolate of the caller.
+   * @param hold never resolves. It rejects when the client has hung up, because that ends the caller.
    */
-  serve(request: Request, scrypt?: Scrypt): Promise<Response>;
+  serve(request: Request, scrypt?: Scrypt, hold?: () => Promise<void>): Promise<Response>;
 }
 
 /**
@@ -47,7 +48,11 @@ export const FRONT = {
     try {
       const received = await receive(request);
       if (isRead(request)) return await read(namespace, received);
-      return await namespace.getByName(NAME).serve(received, scrypt).then(whole).catch(lost);
+      return await namespace
+        .getByName(NAME)
+        .serve(received, scrypt, () => new Promise(() => undefined))
+        .then(whole)
+        .catch(lost);
     } catch (error) {
       return error instanceof SealpostError ? errorResponse(error) : unavailable(error);
     }

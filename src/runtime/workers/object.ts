@@ -35,6 +35,9 @@ const AFTER_FAILED_PRUNE_MS = 3_600_000;
 /** Requests that wait for a password hash of their front. Each front has a thread of its own. */
 const MAX_HASHES = 4;
 
+/** URLs of tests of definitions. */
+const TEST = /\/send_test_email\b/;
+
 const log = getLogger(["sealpost", "entry"]);
 /** The settings of an isolate, which are those of every object that it creates. */
 const settings = new WeakMap<Bindings, Settings>();
@@ -122,10 +125,10 @@ export class Sealpost extends DurableObject implements Served {
     return this.serve(request);
   }
 
-  async serve(request: Request, scrypt?: Scrypt): Promise<Response> {
+  async serve(request: Request, scrypt?: Scrypt, hold?: () => Promise<void>): Promise<Response> {
     try {
       return await this.#run(WORK_MS, (instance) =>
-        this.#frontScrypt.run(scrypt, () => instance.fetch(request)),
+        this.#frontScrypt.run(scrypt, () => instance.fetch(abortable(request, hold))),
       );
     } catch (error) {
       return unavailable(error);
@@ -244,6 +247,14 @@ export class Sealpost extends DurableObject implements Served {
       this.#armedChanges = -1;
     }
   }
+}
+
+/** Gives the request of a test, which may hold a connection for minutes, a signal that is aborted when its client hangs up. */
+function abortable(request: Request, hold?: () => Promise<void>): Request {
+  if (hold === undefined || !TEST.test(request.url)) return request;
+  const client = new AbortController();
+  hold().catch(() => client.abort());
+  return new Request(request, { signal: client.signal });
 }
 
 /** @throws {SealpostError} `bad_setting`. */

@@ -191,6 +191,27 @@ test("a definition whose server does not reply leaves a connection for the other
   await Promise.all(sendings);
 });
 
+test("a test and a check release their connections when their clients hang up before MAIL", async () => {
+  const reached = Promise.withResolvers<void>();
+  await using silent = await startSmtpServer();
+  silent.script("connect", () => {
+    if (silent.openSockets === 2) reached.resolve();
+  });
+  await saveFor("hung-up", silent, { timeout: 60 });
+  const client = new AbortController();
+  const { signal } = client;
+  const definition = { server: `localhost:${silent.port}`, ...MAIL, timeout: 60 };
+  const tests = [
+    api.test({ ...definition, identifier: "new" }, signal),
+    api.call("POST", "/smtpserver/hung-up/send_test_email", { until: "connect" }, signal),
+  ];
+  await reached.promise;
+  client.abort();
+  await Promise.allSettled(tests);
+  while (silent.openSockets > 0) await Bun.sleep(20);
+  expect(silent.connections).toHaveLength(2);
+});
+
 test("a retry is not held up by the delivery of another alarm, whose server does not reply", async () => {
   const later = mis.reply("450 4.2.0 Try again");
   const silent = await startSmtpServer({ script: { rcpt: mis.times(1, later) } });

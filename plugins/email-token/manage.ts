@@ -161,7 +161,8 @@ export async function findNamed(
   c.set("auditTarget", { identifier: serial || user, recipient: "" });
   const found = user === "" ? null : await owners.search(named);
   if (found?.owner === null) throw userUnknown();
-  const rows = found?.rows ?? [(await tokens.find(serial)) ?? []].flat();
+  const token = found === null ? await tokens.find(serial) : null;
+  const rows = found?.rows ?? (token ? [token] : []);
   const [first] = rows;
   if (first) setTarget(c, first);
   else if (serial !== "") throw notFound();

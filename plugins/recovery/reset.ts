@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { type Directory, type DirectoryUser, type Env, language } from "sealpost/plugin";
+import { type Directory, type DirectoryUser, type Env, language, lookupNames } from "sealpost/plugin";
 import {
   type Account,
   eventDataOf,
@@ -35,10 +35,12 @@ export function createResetPassword(deps: ResetDeps): ResetPassword {
   const { settings, limits, secrets, leastPasswordCharacters, leastAnswerMs } = deps;
   return async (c, given) => {
     if (!(await settings.get("recovery.enabled"))) throw disabledError();
-    await secrets.password.assertAllowed(given.password, {
-      username: given.user,
-      minCharacters: leastPasswordCharacters,
-    });
+    // Whichever user it names, and whether or not that user exists.
+    for (const { username } of lookupNames(given))
+      await secrets.password.assertAllowed(given.password, {
+        username,
+        minCharacters: leastPasswordCharacters,
+      });
     await limits.consume(...limits.perClient(c, PER_CLIENT));
     return withMinimumDuration(leastAnswerMs, () => useCode(deps, c, given));
   };

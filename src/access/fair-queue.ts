@@ -94,8 +94,8 @@ function sum(counts: readonly number[]): number {
   return counts.reduce((total, count) => total + count, 0);
 }
 
-function maxBy<V>(values: readonly V[], sizeOf: (value: V) => number): V | undefined {
-  return values.toSorted((a, b) => sizeOf(b) - sizeOf(a))[0];
+function maxBy<V>(values: readonly V[], measure: (value: V) => number): V | undefined {
+  return values.toSorted((a, b) => measure(b) - measure(a))[0];
 }
 
 /** Returns the number of items that are served before one, whose list takes turns with others. */

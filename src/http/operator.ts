@@ -22,7 +22,10 @@ import {
   startedBackup,
 } from "./backup-schema.ts";
 
-/** The largest row has 2 MB, in which JSON writes a control character in six octets, and follows a million characters of others. */
+/**
+ * The largest row has 2 MB. In JSON, a control character of it takes six octets, and the parts before it a million more:
+ * about 13 MiB in all.
+ */
 export const MAX_OPERATOR_BODY_BYTES = 15 * 1_048_576;
 
 /** The work of the command line that needs the database itself. */

@@ -50,8 +50,8 @@ export function codeLinks({
   };
 }
 
-/** Characters next to a code that make no URL: no dot, slash, at sign or colon. */
-const SIGN = String.raw`[\p{L}\p{M}\p{N}\p{S}\p{Pd}\p{Pc}\p{Ps}\p{Pe}\p{Pi}\p{Pf}'*#&,;!¡¿]`;
+/** Characters next to a code that make no URL: no dot, slash, at sign or colon. Some blanks separate no words for everyone. */
+const SIGN = String.raw`[\p{Z}\ufeff\p{L}\p{M}\p{N}\p{S}\p{Pd}\p{Pc}\p{Ps}\p{Pe}\p{Pi}\p{Pf}'*#&,;!¡¿]`;
 const SCHEME = "(?:https?|ftp|mailto|tel|sms|javascript|vbscript|data|file):";
 /** A value that may be any text stands next to a code only behind a bar, which is no character of a URL. */
 const BEFORE = String.raw`(?:${SIGN}|${ANY}(?=\|))*`;
@@ -72,7 +72,7 @@ interface Patterns {
 /** Their many characters take a millisecond, so the first template that needs them creates them. */
 const createPatterns = (): Patterns => ({
   plain: new RegExp(
-    String.raw`^(?!\P{L}*${SCHEME})${BEFORE}(?::['\p{Ps}\p{Pi}\p{Pf}]*)?(?:${CODE}${AFTER})+(?:[.:?…][.:?…!'*\p{Pe}\p{Pi}\p{Pf}]*)?$`,
+    String.raw`^(?!\P{L}*${SCHEME})${BEFORE}(?::['\p{Z}\ufeff\p{Ps}\p{Pi}\p{Pf}]*)?(?:${CODE}${AFTER})+(?:[.:?…][.:?…!'*\p{Pe}\p{Pi}\p{Pf}]*)?$`,
     "iu",
   ),
   opening: /^[\p{Ps}\p{Pi}\p{Pf}'*=|]+/u,
@@ -83,6 +83,10 @@ const createPatterns = (): Patterns => ({
 let patterns: Patterns | null = null;
 
 const ATTRIBUTE_URL = /^https?:\/\/[^\s\p{Cc}\\@/?#]+(?:[/?#][^\s\p{Cc}\\]*)?$/iu;
+/** In front of a number, or of any text, between delimiters: a label such as `"SMS: {code}"`, which is no URL. */
+const LABEL = /^\s*(?:sms|tel|data):\s/iu;
+/** A link that loads no style sheet, whatever entities its values have. */
+const NO_STYLE_SHEET = /^(?!.*(?:stylesheet|preload))[a-z -]+$/i;
 /** URLs end at these characters (RFC 3986 C), but for some mail programs not at all that `\s` has, such as U+FEFF. */
 const BETWEEN_WORDS = /[\t-\r \u00a0\u3000<>"]+/u;
 const IN_ANGLES = /<([^<>]*)>/gu;
@@ -93,6 +97,7 @@ function problemOfText(text: string, origins: readonly string[]): string | null 
   const leads = (word: string) => leadsTo(word.replace(opening, "").replace(closing, ""), textUrl, origins);
   const words = text.split(BETWEEN_WORDS).filter((word) => word.includes(CODE));
   const urls = enclosed(text)
+    .filter((part) => !LABEL.test(part))
     .map((part) => part.replaceAll(/\s+/gu, ""))
     .filter((url) => url.includes(CODE) && enclosedUrl.test(url))
     .map((url) => url.replace(enclosedUrl, ""));
@@ -123,12 +128,14 @@ function problemOfHtml(html: string, origins: readonly string[]): string | null 
   for (const reading of readings) {
     const parts = htmlParts(reading);
     if (parts === null) return "expected valid HTML with closed tags, quotes and comments around a code";
-    for (const part of parts) {
+    for (const [index, part] of parts.entries()) {
       const problem = part.kind === "tag" ? problemOfTag(part, origins) : null;
       if (problem !== null) return problem;
       if (part.kind === "hidden" && part.text.includes(CODE))
         return "expected no code in styles, scripts and fields";
-      if (part.kind === "hidden" && LOADING.test(part.text))
+      const before = parts[index - 1];
+      const isStyle = part.kind === "hidden" && before?.kind === "tag" && before.name === "style";
+      if (isStyle && LOADING.test(part.text))
         return "expected no @import, url(), \\ or & in styles next to a code";
     }
     const shown = parts.map((part) => SHOWN[part.kind](part)).join("");
@@ -143,9 +150,10 @@ function problemOfTag(
   origins: readonly string[],
 ): string | null {
   let rest = text;
+  const rel = attributes.find(({ name }) => name === "rel")?.value ?? "";
   for (const { name, value, source } of attributes) {
     const mayHaveCode = LINKS.includes(name) && value.includes(CODE);
-    const isStyleSheet = tag === "link" && name === "href";
+    const isStyleSheet = tag === "link" && name === "href" && !NO_STYLE_SHEET.test(rel);
     if (!mayHaveCode && !isStyleSheet && !SENDING.includes(name)) continue;
     if (!leadsTo(value, ATTRIBUTE_URL, origins))
       return isStyleSheet ? "expected no style sheet of another site next to a code" : problemOfUrl(origins);

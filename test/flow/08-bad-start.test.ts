@@ -114,6 +114,13 @@ test.each([
   expect(await Bun.file(path).text()).toBe(content);
 });
 
+test("a folder in the place of the database file is named as such", async () => {
+  using folder = temporaryFolder();
+  const path = join(folder.path, "mounted.db");
+  mkdirSync(path);
+  expect(await problemOf({ SEALPOST_DATABASE_URL: `file:${path}` })).toContain("cannot be written (EISDIR)");
+});
+
 test("a key with the ID of the database's key that is another one is named", async () => {
   using folder = temporaryFolder();
   const keyOf = (byte: number) => ({ SEALPOST_KEYS: `main:${Buffer.alloc(32, byte).toString("base64")}` });

@@ -30,6 +30,11 @@ describe("in a text, codeLinks() allows", () => {
     "(https://app.example.net/#{code})",
     "<URL:{url}/reset#\n  {code}>",
     "Code\u202f: {code}\u00a0!",
+    "Votre code :\u202f{code}",
+    "«\u202f{code}\u202f»",
+    "Code:\ufeff{code}\u2028Bye",
+    '"SMS: {code}"',
+    "<Tel: {code}>",
     "\u3000{code}\u3000https://docs.example.com/help",
     '{"to":"{username}","text":"Code: {code}. See https://docs.example.com/help."}',
     '"https://docs.example.com/help" {code} "x"',
@@ -42,6 +47,10 @@ describe("in a text, codeLinks() allows", () => {
 describe("in a text, codeLinks() rejects", () => {
   test.each([
     "https://evil.example/reset#{code}",
+    "https://evil.example/reset#\u202f{code}",
+    "<sms:+491234?body={code}>",
+    "<sms: +491234?body={code}>",
+    "<sms:+491234?body= {code}>",
     "HTTPS://EVIL.example/{code}",
     "http://id.example.org/{code}",
     "https://id.example.org@evil.example/{code}",
@@ -105,6 +114,8 @@ describe("in HTML, codeLinks() allows", () => {
     "<!--[if mso]><table><tr><td><![endif]--><b>{code}</b><!--[if mso]></td></tr></table><![endif]-->",
     "<!--[if !mso]><!--><b>{code}</b><!--<![endif]-->",
     '<link rel="stylesheet" href="{url}/mail.css"><p style="background:url(https://cdn.example.com/x.png)">{code}</p>',
+    "<textarea>Tom &amp; Jerry</textarea><noscript>a & b</noscript><p>{code}</p>",
+    '<link rel="icon" href="https://cdn.example.com/x.png"><p>Votre code :&#8239;{code}</p>',
     "<a href='https://evil.example/'>no code</a",
   ])("%s", (template) => {
     expect(checkHtml(template, BASE)).toBeNull();

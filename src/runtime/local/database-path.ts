@@ -41,8 +41,10 @@ function pathOfUrl(url: string): string | null {
 export async function createFile(path: string): Promise<void> {
   await createFolder(dirname(path));
   try {
-    if (await isEmptyFile(path)) await (await open(path, "a", DATABASE_MODE)).close();
-    else await access(path, constants.W_OK);
+    // Something else than a file cannot be opened like this, and the error says why.
+    const stats = await stat(path).catch(() => null);
+    if (stats?.isFile() && stats.size > 0) await access(path, constants.W_OK);
+    else await (await open(path, "a", DATABASE_MODE)).close();
   } catch (cause) {
     throw notWritable(`The database file ${path} cannot be written`, cause);
   }

@@ -137,6 +137,19 @@ describe("POST /recover/reset", () => {
     expect((await reset(instance, code, { password: "twelve chars" })).value).toBe(true);
   });
 
+  test("rejects the user's name as password, however the request names the user, and counts no attempt", async () => {
+    await using instance = await recoveryInstance();
+    const user = { username: "annabelle", realm: "default", email: "annabelle@example.net" };
+    await addUser(instance, { ...user, password: ANNS_PASSWORD });
+    await recover(instance, { user: user.username, email: user.email });
+    const code = new URLSearchParams((await lastLink(instance)).hash.slice(1)).get("code") ?? "";
+    for (const name of ["annabelle", ...Array(6).fill("annabelle@default")]) {
+      const { status, error } = await reset(instance, code, { user: name, password: "annabelle" });
+      expect([name, status, error?.code]).toEqual([name, 400, 905]);
+    }
+    expect((await reset(instance, code, { user: "annabelle@default" })).value).toBe(true);
+  });
+
   test("rejects a code in the query", async () => {
     await using instance = await recoveryInstance();
     const query = { recoverycode: await codeByMail(instance) };

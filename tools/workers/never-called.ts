@@ -108,71 +108,24 @@ const IPADDR: UnusedCode = {
   ],
 };
 
-/** Exchanges of codes, assertions and refresh tokens. Sealpost takes the ID token from the response itself. */
+/**
+ * Exchanges of codes, assertions and refresh tokens. Sealpost reads the response itself, with its ID token and its errors:
+ * of the package, it only sees that one is thrown.
+ */
 const OAUTH: UnusedCode = {
-  "oauth4webapi/build/index.js": ["if (json.id_token !== undefined)", "assertDPoP()"],
-};
-
-/** Types of requests that Sealpost does not make. A response to one is rejected as one of an unknown type. */
-const REQUESTS = ["sequence", "describe", "get_autocommit"];
-
-/** The second version of the protocol over HTTP, which has JSON and no cursors; no transactions, sequences, encryption keys. */
-export const UNUSED_BY_LIBSQL: UnusedCode = {
-  "@libsql/client/lib-esm/http.js": [
-    ...members("HttpClient", "migrate transaction executeMultiple sync reconnect closed"),
-    "this.#remoteEncryptionKey",
-    // The bindings of a Worker are checked before.
-    'if (config.scheme !== "https" && config.scheme !== "http")',
-    "if (config.encryptionKey !== undefined)",
+  "oauth4webapi/build/index.js": [
+    "if (json.id_token !== undefined)",
+    "assertDPoP()",
+    twice("if (options?.DPoP !== undefined)"),
+    "if (response.status !== expected)",
+    "if (recognizedTokenTypes?.[json.token_type] !== undefined)",
+    "if (useMtlsAlias && as.mtls_endpoint_aliases && endpoint in as.mtls_endpoint_aliases)",
+    "if (looseInstanceOf(input, Headers))",
+    "if (headers.has('authorization'))",
+    "void if (USER_AGENT && !headers.has('user-agent'))",
+    "void signal()",
+    "rsAlg()",
   ],
-  "@libsql/hrana-client/lib-esm/http/client.js": [
-    "void if (protocolVersion == 3)",
-    ...members("HttpClient", "_ensureVersion closed"),
-  ],
-  "@libsql/hrana-client/lib-esm/http/stream.js": [
-    ...members(
-      "HttpStream",
-      "client _describe _sequence getAutocommit _openCursor _cursorClosed close closed",
-    ),
-    "void if (this.#remoteEncryptionKey !== undefined)",
-    ...members("HttpStream", "#flushCursor #createCursorRequest"),
-    "if (this.#cursor !== undefined)",
-    'if (firstEntry.type === "cursor")',
-    twice('if (encoding === "protobuf")'),
-  ],
-  "@libsql/hrana-client/lib-esm/http/json_encode.js": REQUESTS.map(
-    (type) => `void if (msg.type === "${type}")`,
-  ),
-  "@libsql/hrana-client/lib-esm/http/json_decode.js": REQUESTS.map((type) => `void if (type === "${type}")`),
-  "@libsql/hrana-client/lib-esm/stream.js": members("Stream", "describe sequence queryRow queryValue run"),
-  "@libsql/hrana-client/lib-esm/stmt.js": [
-    ...members("Stmt", "bindIndex unbindAll"),
-    // Arguments have no names.
-    "Stmt.bindName()",
-  ],
-  "promise-limit/index.js": ["map()"],
-  "@libsql/hrana-client/lib-esm/batch.js": [
-    ...members("BatchStep", "queryRow queryValue"),
-    "if (this.#useCursor)",
-    "executeCursor()",
-    ...["this.#executed", "this._index !== undefined"].map((misuse) => `if (${misuse})`),
-    ...["step._index === undefined", "cond._batch !== expectedBatch"].map((misuse) => `if (${misuse})`),
-    ...members("BatchCond", "error and or isAutocommit"),
-  ],
-  "@libsql/client/lib-esm/hrana.js": [
-    twice("if (version >= 3)"),
-    twice("if (disableForeignKeys)"),
-    ...["WebSocketError", "ProtocolVersionError"].map((name) => `void if (e instanceof hrana.${name})`),
-  ],
-  "@libsql/hrana-client/lib-esm/sql.js": ["if (this.#owner !== owner)", "Sql.closed"],
-  "@libsql/core/lib-esm/config.js": [
-    'if (typeof config !== "object")',
-    "if (url === inMemoryMode)",
-    twice("if (isInMemoryMode)"),
-    'if (intMode !== "number" && intMode !== "bigint" && intMode !== "string")',
-    `if (${["http", "ws", "https", "wss", "file"].map((name) => `scheme !== "${name}"`).join(" &&\n        ")})`,
-  ],
-  "@libsql/core/lib-esm/util.js": ["ResultSetImpl.toJSON()"],
 };
 
 /** Drizzle's condition for a column of a table that is not part of the query. */
@@ -195,12 +148,15 @@ const DRIZZLE: UnusedCode = {
     'if (field.columnType === "SQLiteNumericBigInt")',
     "if (setOperators.length > 0)",
     "if (select)",
+    "void if (col.defaultFn !== void 0)",
+    "void if (!col.default && col.onUpdateFn !== void 0)",
     `if (${FOREIGN_COLUMN})`,
   ],
   "drizzle-orm/alias.js": [
     "if (prop === ViewBaseConfig)",
     "if (this.replaceOriginalName && prop === Table.Symbol.OriginalName)",
   ],
+  "drizzle-orm/utils.js": ['void if (typeof name !== "string")', "if (entries.length === 0)"],
   "drizzle-orm/selection-proxy.js": ["if (prop === ViewBaseConfig)"],
   "drizzle-orm/query-promise.js": members("QueryPromise", "finally"),
   "drizzle-orm/entity.js": ["if (!Object.prototype.hasOwnProperty.call(type, entityKind))"],
@@ -338,6 +294,16 @@ const HONO: UnusedCode = {
     "Context",
     "render setRenderer setLayout getLayout status var event executionCtx",
   ),
+  // Paths are strict and have no optional parameters, and queries are read whole.
+  "hono/dist/utils/url.js": [
+    "void checkOptionalParameter()",
+    "getPathNoStrict()",
+    "void if (rest.length)",
+    "if (!multiple && key && !/[%+&=]/.test(key))",
+    "if (multiple)",
+  ],
+  // Pages are plain texts.
+  "hono/dist/utils/html.js": ["resolveCallback()"],
   "hono/dist/request.js": [
     ...members("HonoRequest", "parseBody json text bytes blob formData"),
     ...members("HonoRequest", "queries valid addValidatedData matchedRoutes routePath"),
@@ -346,7 +312,13 @@ const HONO: UnusedCode = {
 
 /** Sealpost validates with schemas of valibot alone, which other libraries do not see. */
 const VALIBOT: UnusedCode = {
-  "valibot/dist/index.mjs": ['schema["~standard"]'],
+  "valibot/dist/index.mjs": [
+    'schema["~standard"]',
+    // Nothing sets texts for all schemas, or values for what is invalid.
+    ...["getGlobalMessage", "getSchemaMessage", "getSpecificMessage"].map((name) => `void ${name}()`),
+    "getFallback()",
+    { part: "void if (valueSchema.fallback !== void 0)", count: 8 },
+  ],
 };
 
 /** Unused by both builds. */

@@ -63,6 +63,8 @@ export class Conversation {
   #result: Result | null = null;
   /** The result of a message if all replies until the one to QUIT accept, because there are more of them than commands. */
   #doubted: Result | null = null;
+  /** Whether the doubt comes from a partial reply, which may turn out to be the 421 of a server that closes. */
+  #mayBeClosing = false;
   /** The reply that accepted STARTTLS, until the handshake has succeeded. */
   #handshakeAfter: SmtpReply | null = null;
   #afterwards: Afterwards = "reuse";
@@ -189,7 +191,10 @@ export class Conversation {
     // A partial reply without a command is as wrong as a whole one.
     const isEarly = this.#reader.isPartial && this.#pipeline.isIdle && !this.#pipeline.isHeldReplyDue;
     if (!isSmtp || isEarly) {
-      if (this.#result !== null) this.#onSurplus(null, wasConcluded);
+      if (this.#result !== null) {
+        this.#onSurplus(null, wasConcluded);
+        this.#mayBeClosing = isSmtp && this.#doubted !== null;
+      }
       // RFC 3207 4: bytes after the 220 to STARTTLS make that reply invalid.
       const isLost = this.#result === null && !(isSmtp && this.#doubted);
       if (isLost) this.lost("protocol", this.phase, this.#handshakeAfter);
@@ -336,8 +341,10 @@ export class Conversation {
 
   /** Handles a reply to QUIT, or one before it, which may be the one to the message. */
   #onDoubted(raw: RawReply): void {
-    if (!isPositive(raw.code)) this.lost("protocol", this.phase, this.#present(raw));
-    else if (raw.code === CLOSING_CHANNEL && !this.#pipeline.isIdle) {
+    const isClosing = this.#mayBeClosing && raw.code === SERVICE_CLOSING;
+    this.#mayBeClosing = false;
+    if (!isClosing && !isPositive(raw.code)) this.lost("protocol", this.phase, this.#present(raw));
+    else if (isClosing || (raw.code === CLOSING_CHANNEL && !this.#pipeline.isIdle)) {
       this.#afterwards = "hang-up";
       this.#result = this.#doubted;
     }

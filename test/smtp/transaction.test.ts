@@ -262,11 +262,50 @@ describe("after more replies than commands of a flight by BDAT, of which any may
     });
   }
 
+  test("a 421 that a chunk border cuts is the end of the session, and the message is accepted", () => {
+    for (const [first, second] of [
+      ["4", "21 4.3.2 Shutting down"],
+      ["421", " 4.3.2 Shutting down"],
+      ["421-4.3.2 Shutting", " down\n421 Bye"],
+      ["421-4.3.2 Shutting down\n", "421 Bye"],
+    ]) {
+      const played = transact(ALL);
+      played.apply(played.conversation.receive(Buffer.from(`${ONCE}\n${first}`.replaceAll("\n", "\r\n"))));
+      expect(played.receive(second ?? "").result).toBe("successful");
+      expect(played.conversation.mustHangUp).toBe(true);
+    }
+  });
+
+  test("a 421 that is not the first of them leaves the outcome unknown", () => {
+    const played = transact(ALL).receive(`${ONCE}\n250-Half`, "250 Ok");
+    expect(played.receive("421 4.3.2 Shutting down").result).toBe(OUT_OF_STEP);
+    expect(transact(ALL).receive(TWICE, "421 4.3.2 Shutting down").result).toBe(OUT_OF_STEP);
+  });
+
   test("a 221 before QUIT ends nothing", () => {
     const played = transact(ALL).receive(`${TWICE}\n221 Bye`);
     expect(played.result).toBe(null);
     expect(played.receive(NO).result).toBe(OUT_OF_STEP);
   });
+});
+
+test("a reply that breaks the protocol endangers BDAT, also with DATA, and a lost connection does not", () => {
+  const { conversation } = transact(ALL, BY_DATA).receive("354 Go");
+  expect(conversation.result).toMatchObject({ failure: { code: "protocol", outcome: "not-sent" } });
+  expect(conversation.session.learned.endangersBdat).toBe(true);
+  const { conversation: other } = transact(ALL, BY_DATA).receive(OK);
+  other.lost("closed");
+  expect(other.session.learned.endangersBdat).toBe(false);
+});
+
+test("a rejection of the message leaves the connection in use, but not if it ends the session", () => {
+  for (const [line, isReady] of [
+    ["451 4.3.0 Later", true],
+    ["451 4.4.5 Maximum number of messages per session exceeded.", false],
+  ] as const) {
+    const { conversation } = transact(ALL, { survivesRejection: true }).receive(OK, OK, line);
+    expect([conversation.isReady, conversation.mayQuit]).toEqual([isReady, true]);
+  }
 });
 
 describe("after a rejected recipient that the connection survives", () => {

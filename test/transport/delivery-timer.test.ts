@@ -25,6 +25,15 @@ test.each([
   expect(elapsedMs).toBeWithin(LIMITS.totalTimeoutMs - 2, LIMITS.finalReplyTimeoutMs / 2);
 });
 
+test("a restart after the bound of the whole delivery, in the wait for the last reply, stops at once", async () => {
+  using timer = new DeliveryTimer({ ...LIMITS, totalTimeoutMs: 1 }, new AbortController().signal);
+  timer.endMessage();
+  for (const startMs = performance.now(); performance.now() - startMs < 2; ) await setImmediate();
+  expect(timer.stopped).toBe(null);
+  timer.restart();
+  expect(timer.stopped?.reason).toBeInstanceOf(DeliveryTimeout);
+});
+
 test("a restart stops for an abort that arrived during the message", async () => {
   const abort = new AbortController();
   const { reason } = await stopOf((timer) => {

@@ -116,6 +116,28 @@ describe("a message is sent again", () => {
     );
   });
 
+  test("if it waits for a connection instead of the refused new one, and gets another spent one", async () => {
+    const accepts: (() => void)[] = [];
+    let isSpent = false;
+    const mail: mis.Misbehavior = (peer, proceed) =>
+      isSpent ? peer.write("452 4.4.5 Enough\r\n") : proceed();
+    const both = Promise.withResolvers<void>();
+    const body: mis.Misbehavior = (_, proceed) => {
+      if (accepts.push(proceed) === 2) both.resolve();
+    };
+    const script = (index: number): mis.Script => (index < 2 ? { mail, body, quit: mis.delay(100) } : {});
+    await using server = await startSmtpServer({ limits: { maxConnections: 2 }, script });
+    await using transport = makeTransport();
+    const target = serverAt(server.port, { timeoutMs: 5_000 });
+    const warm = [sendTo(transport, target), sendTo(transport, target)];
+    await both.promise;
+    for (const accept of accepts) accept();
+    await Promise.all(warm);
+    isSpent = true;
+    expect(await sendTo(transport, target)).toMatchObject({ successful: true });
+    expect(server.messages).toHaveLength(3);
+  });
+
   test("only if the server rejected it for the session", async () => {
     for (const line of [
       "451 4.3.0 Later",
@@ -138,5 +160,56 @@ describe("a message is sent again", () => {
     await using transport = makeTransport();
     expect((await sendTo(transport, serverAt(server.port))).successful).toBe(false);
     expect(server.connections).toHaveLength(1);
+  });
+});
+
+/** Bound of each phase. A whole delivery has four of them, without the wait for the last reply. */
+const STEP_MS = 250;
+const LATE_MS = 5 * STEP_MS;
+const lateReply =
+  (line: string): mis.Misbehavior =>
+  (peer) =>
+    peer.after(LATE_MS, () => peer.write(`${line}\r\n`));
+
+describe("a message that cannot be sent again keeps the reply that rejected it, if", () => {
+  test("the reply came too late for another connection", async () => {
+    await using server = await startSmtpServer();
+    await using transport = makeTransport();
+    const target = serverAt(server.port, { timeoutMs: STEP_MS });
+    await sendTo(transport, target);
+    server.script("body", lateReply(LIMIT));
+    expect(await sendTo(transport, target, { finalReplyTimeoutMs: 10_000 })).toMatchObject({
+      failure: { phase: "data", code: "rate_limited", reply: { code: 451, enhanced: "4.4.5" } },
+    });
+    expect(server.connections).toHaveLength(1);
+  });
+
+  test("a 432 came too late to wait for another connection", async () => {
+    const line = "432 4.3.2 Concurrent connections limit exceeded";
+    const held = Promise.withResolvers<() => void>();
+    const hold: mis.Misbehavior = (_, proceed) => held.resolve(proceed);
+    const script = (index: number): mis.Script => ({ body: index === 0 ? hold : lateReply(line) });
+    await using server = await startSmtpServer({ script });
+    await using transport = makeTransport();
+    const target = serverAt(server.port, { timeoutMs: STEP_MS });
+    const first = sendTo(transport, target, { finalReplyTimeoutMs: 10_000 });
+    const accept = await held.promise;
+    expect(await sendTo(transport, target, { finalReplyTimeoutMs: 10_000 })).toMatchObject({
+      failure: { phase: "data", code: "rate_limited", reply: { code: 432 } },
+    });
+    accept();
+    expect((await first).successful).toBe(true);
+  });
+
+  test("the new connection has no reply", async () => {
+    const script = (index: number): mis.Script => (index === 0 ? {} : { greeting: mis.hangUp() });
+    await using server = await startSmtpServer({ script });
+    await using transport = makeTransport();
+    await sendTo(transport, serverAt(server.port));
+    server.connections[0]?.script("rcpt", mis.replyAndClose("421 4.3.2 Shutting down"));
+    expect(await sendTo(transport, serverAt(server.port))).toMatchObject({
+      failure: { phase: "recipient", code: "rate_limited", reply: { code: 421 } },
+    });
+    expect(server.connections).toHaveLength(2);
   });
 });

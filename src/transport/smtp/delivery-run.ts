@@ -12,6 +12,7 @@ import {
   type ServerReport,
   type TlsPeer,
 } from "../../domain/delivery.ts";
+import { wordsOf } from "../../domain/known-reply.ts";
 import type { Secret } from "../../domain/secret.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
 import { endsSession } from "../../smtp/failures.ts";
@@ -80,6 +81,8 @@ export class DeliveryRun {
   #addresses: readonly DialedAddress[] | null = null;
   /** Whether the message has left a spent connection: it does so once, lest it opens one connection after another. */
   #hasReplaced = false;
+  /** The latest temporary rejection that sent the message to another connection: its result if it gets none. */
+  #rejected: Result | null = null;
 
   /** Waits for a reply, plus one each for TCP and TLS, on all connections of this delivery. */
   roundTrips = 0;
@@ -103,14 +106,14 @@ export class DeliveryRun {
 
   /** Sends the message. @throws the caller's reason if the timer stops for it. */
   async deliver(message: MessageTransfer): Promise<Result> {
-    for (let isFirst = false; ; isFirst = true) {
-      const slot = await this.#acquire(message, isFirst);
-      if (slot === null) return failed(noConnection());
+    let slot = await this.#acquire(message);
+    while (slot !== null) {
       const result = await this.#deliverThrough(slot, message);
       // Without a result, the server takes no further connection: the message waits for one of the others.
       if (result !== null) return result;
-      this.#timer.restart();
+      slot = (await this.#restart()) ? await this.#acquire(message, true) : null;
     }
+    return this.#rejected ?? failed(noConnection());
   }
 
   /** Goes up to the checkpoint on a connection of its own. @throws the caller's reason if the timer stops for it. */
@@ -162,24 +165,37 @@ export class DeliveryRun {
 
   async #deliverThrough(slot: PoolSlot, message: MessageTransfer): Promise<Result | null> {
     let connection: SmtpConnection | null = slot.idle;
+    let isReplacing = false;
     try {
       for (;;) {
         const isKept = connection !== null;
         const wasPrepared = connection?.isPrepared === true;
         const opened = connection === null ? await this.#open(slot) : { failure: null, connection };
-        if (opened.failure === null) ({ connection } = opened);
-        const result =
-          opened.failure === null
-            ? await this.#transact(slot, opened.connection, message)
-            : failed(opened.failure);
-        if (connection !== null && this.#mustRepeat(result, connection, isKept, wasPrepared)) {
-          const closed = slot.close(connection);
-          connection = null;
-          if (!(await this.#restart(closed))) return result;
-        } else if (isServerLimit(result) && slot.hasOthers) {
+        if (opened.failure !== null) {
+          const result = failed(opened.failure);
+          if (!isServerLimit(result) || !slot.hasOthers)
+            return opened.failure.reply === null ? (this.#rejected ?? result) : result;
+          slot.yield(null);
+          return null;
+        }
+        ({ connection } = opened);
+        this.#hasReplaced ||= isReplacing;
+        const result = await this.#transact(slot, connection, message);
+        const isDropped = wasPrepared && isDrop(result);
+        this.#learn(connection, isDropped);
+        isReplacing = isKept && !this.#hasReplaced && isSpent(result, connection);
+        const mustRepeat = isDropped || isReplacing || rejectsBdat(result, connection);
+        const mustYield = !mustRepeat && isServerLimit(result) && slot.hasOthers;
+        if (!mustRepeat && !mustYield) return result;
+        if (isTemporary(result) && result.failure.reply !== null) this.#rejected = result;
+        if (mustYield) {
           slot.yield(connection);
           return null;
-        } else return result;
+        }
+        const closed = slot.close(connection);
+        connection = null;
+        // A permanent rejection is of the session, or of BDAT, so it does not stand for the message.
+        if (!(await this.#restart(closed))) return isTemporary(result) ? result : failed(noConnection());
       }
     } finally {
       slot.release(connection);
@@ -190,11 +206,11 @@ export class DeliveryRun {
    * Restarts the timer for another connection, once the previous one is closed or the timer stops.
    * @returns `false` if the delivery has timed out. @throws the caller's reason if the timer stopped for it.
    */
-  async #restart(closed: Promise<void>): Promise<boolean> {
+  async #restart(closed: Promise<void> = Promise.resolve()): Promise<boolean> {
     await orAborted(closed, this.#timer.toSignal());
+    if (this.#timer.stopped === null) this.#timer.restart();
     const { stopped } = this.#timer;
-    if (stopped === null) this.#timer.restart();
-    else if (!(stopped.reason instanceof DeliveryTimeout)) throw stopped.reason;
+    if (stopped !== null && !(stopped.reason instanceof DeliveryTimeout)) throw stopped.reason;
     return stopped === null;
   }
 
@@ -223,31 +239,11 @@ export class DeliveryRun {
     }
   }
 
-  /** Whether to send the message again on another connection: for a reason of this one, the server accepted nothing. */
-  #mustRepeat(result: Result, connection: SmtpConnection, isKept: boolean, wasPrepared: boolean): boolean {
-    const isLost = wasPrepared && this.#mustNotPrepare(result);
-    if (this.#mustAvoidBdat(result, connection) || isLost) return true;
-    if (!isKept || this.#hasReplaced || !isSpent(result, connection)) return false;
-    this.#hasReplaced = true;
-    return true;
-  }
-
-  /**
-   * Learns that a server drops commands that share a segment with the end of a message, which RFC 2920 3.2 forbids.
-   * @returns whether to send the prepared message again: its commands were dropped, or cut.
-   */
-  #mustNotPrepare(result: Result): boolean {
-    if (result.successful || result.failure.phase !== "sender") return false;
-    const { reply, code } = result.failure;
-    if (code === "cancelled" || (reply !== null && !DROPPED_REPLIES.includes(reply.code))) return false;
-    this.#memory.noPreparingUntilMs = this.#deps.nowMs() + NO_PREPARING_MS;
-    return true;
-  }
-
-  /** Learns whether the server supports BDAT. @returns whether to send the message by DATA: the server accepted nothing. */
-  #mustAvoidBdat(result: Result, { learned }: SmtpConnection): boolean {
-    if (learned.rejectsBdat || learned.endangersBdat) avoidBdat(this.#memory, this.#deps.nowMs());
-    return learned.rejectsBdat && !result.successful && result.failure.outcome === "not-sent";
+  /** Learns whether the server supports BDAT, and prepared commands. */
+  #learn({ learned }: SmtpConnection, isDropped: boolean): void {
+    const nowMs = this.#deps.nowMs();
+    if (learned.rejectsBdat || learned.endangersBdat) avoidBdat(this.#memory, nowMs);
+    if (isDropped) this.#memory.noPreparingUntilMs = nowMs + NO_PREPARING_MS;
   }
 
   /**
@@ -348,6 +344,22 @@ function failed(failure: Failure): Result {
   return { successful: false, failure };
 }
 
+function isTemporary(result: Result): result is Extract<Result, { readonly successful: false }> {
+  return !result.successful && result.failure.retryable;
+}
+
+/** Whether the server dropped, or cut, prepared commands, which RFC 2920 3.2 forbids. It accepted nothing. */
+function isDrop(result: Result): boolean {
+  if (result.successful || result.failure.phase !== "sender") return false;
+  const { reply, code } = result.failure;
+  return code !== "cancelled" && (reply === null || DROPPED_REPLIES.includes(reply.code));
+}
+
+/** Whether to send the message by DATA: the server rejects BDAT, and accepted nothing. */
+function rejectsBdat(result: Result, { learned }: SmtpConnection): boolean {
+  return learned.rejectsBdat && !result.successful && result.failure.outcome === "not-sent";
+}
+
 /**
  * Whether the server takes no more messages on a connection that was kept for the next one. It accepted nothing, so sending on
  * a new connection is safe.
@@ -377,7 +389,7 @@ function isConnectionLimit({ phase, code, reply }: Failure): boolean {
   if (phase === "auth" && reply.code === 421) return false;
   const hint = knownHint(phase, code, reply, null);
   if (hint !== null) return hint.remedy?.parameter === "max_connections";
-  return !POLICY.test(reply.enhanced ?? "") && !OTHER_REASONS.test(reply.text);
+  return !POLICY.test(reply.enhanced ?? "") && !OTHER_REASONS.test(wordsOf(reply));
 }
 
 /** Whether an address that connected does not serve now: its greeting is 421 or missing, or its TLS handshake does not end. */

@@ -110,14 +110,16 @@ export class DeliveryTimer implements Disposable {
 
   /**
    * The message continues on another connection, because the server has accepted nothing of it. The wait for that
-   * connection has no bound but that of the whole delivery.
+   * connection has no bound but that of the whole delivery, which may be over after the wait for the last reply.
    */
   restart(): void {
-    this.#closePhase(performance.now());
+    const nowMs = performance.now();
+    this.#closePhase(nowMs);
     this.#isMessageStarted = false;
     this.#isEndWritten = false;
     this.#totalEndsMs = this.#wholeEndsMs;
-    this.#bound(this.#totalEndsMs);
+    if (nowMs >= this.#wholeEndsMs) this.#stop(new DeliveryTimeout("The delivery timed out"));
+    else this.#bound(this.#totalEndsMs);
     if (this.#signal.aborted) this.#stop(this.#signal.reason);
   }
 

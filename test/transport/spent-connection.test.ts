@@ -116,6 +116,24 @@ describe("a message is sent again", () => {
     );
   });
 
+  for (const maxConnections of [1, 2]) {
+    test(`within ${maxConnections} that it allows, if it rejects a message with prepared ones behind it`, async () => {
+      const limits = { maxConnections };
+      await using server = await startSmtpServer({ limits, script: scriptOf("body", mis.reply(LIMIT)) });
+      await using transport = makeTransport();
+      const recipients = recipientsOf(12);
+      const receipts = await Promise.all(
+        recipients.map((recipient) =>
+          sendTo(transport, serverAt(server.port, { timeoutMs: 10_000 }), { recipient }),
+        ),
+      );
+      expect(receipts.filter(({ successful }) => !successful)).toEqual([]);
+      expect(server.messages.flatMap((message) => message.recipients).toSorted()).toEqual(
+        recipients.toSorted(),
+      );
+    });
+  }
+
   test("if it waits for a connection instead of the refused new one, and gets another spent one", async () => {
     const accepts: (() => void)[] = [];
     let isSpent = false;

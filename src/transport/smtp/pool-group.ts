@@ -84,6 +84,8 @@ const IDLE_SHARE = 0.8;
 const MIN_IDLE_MS = 5_000;
 /** Idle time from which a wait of two milliseconds is short. */
 const LONG_IDLE_MS = 20;
+/** Period for which a connection that was closed without QUIT counts as open at the server. */
+const CUT_MS = 250;
 /** Period for which a waiting delivery is reserved for the connection that is promised to it. */
 const PROMISE_MS = 1_000;
 
@@ -277,14 +279,21 @@ export class PoolGroup {
 
   /** Closes a connection. Never rejects. */
   async #retire(connection: SmtpConnection | null): Promise<void> {
-    const closed = this.#deps.retire(connection);
     // The server did not take one that has sent no message.
-    if (connection === null || connection.isClosed || connection.messages === 0) return closed;
+    const isTaken = connection !== null && !connection.isClosed && connection.messages > 0;
+    const closed = this.#deps.retire(connection);
+    if (!isTaken) return closed;
     this.#closing++;
+    const end = (): void => {
+      this.#closing--;
+      this.#serveWaiting();
+      this.#reportEmpty();
+    };
+    // Without QUIT, as with a prepared message, nothing shows when the server counts it no longer.
+    const isCut = connection.isClosed;
     await closed;
-    this.#closing--;
-    this.#serveWaiting();
-    this.#reportEmpty();
+    if (isCut) this.#deps.clock.after(CUT_MS, end);
+    else end();
   }
 
   /** Releases waiting deliveries from old promises, so that they can use another free connection. */

@@ -1,9 +1,12 @@
-import { beforeAll, describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, spyOn, test } from "bun:test";
+import type { Connect, Transport } from "../../src/contracts/transport.ts";
+import { notAttempted, notSent } from "../../src/domain/delivery.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import type { Security } from "../../src/domain/smtp-server.ts";
 import * as mis from "../../src/testing/smtp/index.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
 import { createConnect } from "../../src/transport/connect.ts";
+import { createMemoryTransport } from "../../src/transport/memory.ts";
 import { showRejectedChains } from "../../src/transport/smtp/index.ts";
 import { makeTlsMaterial, openssl, type TlsMaterial } from "../fixtures/smtp/tls.ts";
 import { BYTES, makeTransport, NOW, never, sendTo, serverAt } from "./support.ts";
@@ -23,6 +26,25 @@ const REFUSED = [
   ["otherName", "cert_name"],
   ["expired", "cert_expired"],
 ] as const;
+
+test("the chain of a rejected certificate is read in what is left of the whole time", async () => {
+  const timeoutMs = 60_000;
+  let passedMs = 0;
+  const now = performance.now.bind(performance);
+  using _ = spyOn(performance, "now").mockImplementation(() => now() + passedMs);
+  const rejecting: Transport = {
+    ...createMemoryTransport(),
+    async send() {
+      passedMs = 4 * timeoutMs - 1;
+      return notAttempted(notSent("certificate", "cert_expired"));
+    },
+  };
+  const connect: Connect = (_, { signal }) =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  await using transport = showRejectedChains(rejecting, { ...OPTIONS, connect });
+  const receipt = await sendTo(transport, serverAt(25, { timeoutMs }), { poolKey: null });
+  expect([receipt.successful, receipt.seen.chain]).toEqual([false, null]);
+}, 5_000);
 
 describe.skipIf(openssl === null)("TLS", () => {
   let material: TlsMaterial;

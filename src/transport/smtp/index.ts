@@ -100,12 +100,15 @@ export function showRejectedChains(
   return {
     ...transport,
     async send(delivery, sendOptions) {
+      const startedMs = performance.now();
       const receipt = await transport.send(delivery, sendOptions);
       const isTest = delivery.poolKey === null || sendOptions.until !== undefined;
       const isRejected = !receipt.successful && receipt.failure.phase === "certificate";
       if (!isTest || !isRejected || receipt.seen.chain !== null) return receipt;
       const { server } = delivery;
-      const signal = AbortSignal.any([sendOptions.signal, AbortSignal.timeout(server.timeoutMs)]);
+      const leftMs = totalTimeoutMs(server) - (performance.now() - startedMs);
+      const timeoutMs = Math.max(0, Math.min(server.timeoutMs, leftMs));
+      const signal = AbortSignal.any([sendOptions.signal, AbortSignal.timeout(timeoutMs)]);
       const chain = await readRejectedChain(server, signal, options).catch(() => null);
       return { ...receipt, seen: { ...receipt.seen, chain } };
     },

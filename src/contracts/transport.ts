@@ -28,6 +28,8 @@ export interface SendOptions {
   readonly onStarted?: (() => void) | undefined;
   /** Checks the server up to this point. Sends no byte of the message, and keeps no connection. */
   readonly until?: Exclude<Checkpoint, "oauth"> | undefined;
+  /** Whether the receipt has the chain of a rejected certificate, which may take a second connection. Default: `false`. */
+  readonly showsRejectedChain?: boolean | undefined;
 }
 
 /** Delivers the final bytes to one SMTP server, in one transaction per recipient. Safe to call in parallel. */

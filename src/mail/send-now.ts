@@ -89,7 +89,7 @@ async function sendThrough(
   { loadServer, build, deliver, circuit }: SendNowDeps,
   candidate: string | ResolvedServer,
   to: readonly string[],
-  { message, identity, options }: Submission,
+  { message, identity, submitter, options }: Submission,
 ): Promise<ServerResult> {
   const server = typeof candidate === "string" ? await loadServer(candidate) : candidate;
   const identifier = typeof candidate === "string" ? candidate : candidate.identifier;
@@ -100,8 +100,9 @@ async function sendThrough(
   const { from, bytes, encryption, smime } = built;
   // Created here, because on Workers a signal belongs to the request that created it.
   const { signal = new AbortController().signal, mayTransact } = options;
+  const showsRejectedChain = submitter.isTest === true && server.poolKey === null;
   const mail = { server, from, recipients: to, bytes, encryption };
-  const recipients = await deliver(mail, { signal, mayTransact });
+  const recipients = await deliver(mail, { signal, mayTransact, showsRejectedChain });
   if (server.poolKey !== null) {
     // Recipients may share a receipt, which is one observation.
     const receipts = [...new Set(recipients.map(({ receipt }) => receipt))];

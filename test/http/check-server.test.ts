@@ -312,6 +312,18 @@ describe("detail.server", () => {
     });
   });
 
+  test("a test of an unsaved definition asks for the chain of a rejected certificate, and each check does", async () => {
+    const transport = createRichTransport();
+    await using instance = await testInstance({ transport });
+    await saved(instance);
+    await check(instance, UNSAVED, { recipient: RECIPIENT });
+    await check(instance, UNSAVED, { until: "tls" });
+    await check(instance, STORED, { until: "tls" });
+    await check(instance, STORED, { recipient: RECIPIENT });
+    const asked = transport.calls.map(({ options }) => options.showsRejectedChain);
+    expect(asked).toEqual([true, true, true, false]);
+  });
+
   test("is absent for a queued message", async () => {
     await using instance = await testInstance({ transport: createRichTransport() });
     await saved(instance);

@@ -28,9 +28,12 @@ export function sendTo(
   server: ConnectionSettings,
   change: Partial<Delivery & SendOptions> = {},
 ): Promise<Receipt> {
-  const { signal = never, finalReplyTimeoutMs, mayTransact, ...delivery } = change;
+  const { signal = never, finalReplyTimeoutMs, mayTransact, showsRejectedChain, ...delivery } = change;
   const defaults = { poolKey: "key", from: "a@example.org", recipient: "b@example.net", bytes: BYTES };
-  return transport.send({ server, ...defaults, ...delivery }, { signal, finalReplyTimeoutMs, mayTransact });
+  return transport.send(
+    { server, ...defaults, ...delivery },
+    { signal, finalReplyTimeoutMs, mayTransact, showsRejectedChain },
+  );
 }
 
 /** Returns the duration of some work, in milliseconds. */

@@ -42,7 +42,7 @@ test("the chain of a rejected certificate is read in what is left of the whole t
   const connect: Connect = (_, { signal }) =>
     new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
   await using transport = showRejectedChains(rejecting, { ...OPTIONS, connect });
-  const receipt = await sendTo(transport, serverAt(25, { timeoutMs }), { poolKey: null });
+  const receipt = await sendTo(transport, serverAt(25, { timeoutMs }), { showsRejectedChain: true });
   expect([receipt.successful, receipt.seen.chain]).toEqual([false, null]);
 }, 5_000);
 
@@ -98,14 +98,20 @@ describe.skipIf(openssl === null)("TLS", () => {
         for (const { poolKey, until } of [{ poolKey: null }, { poolKey: "key", until: "auth" }] as const) {
           const receipt = await transport.send(
             { server: target, poolKey, ...envelope },
-            { signal: never, until },
+            { signal: never, until, showsRejectedChain: true },
           );
           expect(receipt.seen.chain?.[0]).toEqual({ subject, issuer, notAfter: expect.any(Date) });
         }
         const own = await sendTo(transport, target);
         expect([own.successful, own.seen.chain]).toEqual([false, null]);
+        // Such as a probe, which shows nothing.
+        const probe = await transport.send(
+          { server: target, poolKey: null, ...envelope },
+          { signal: never, until: "auth" },
+        );
+        expect(probe.seen.chain).toBeNull();
         await server.closed();
-        expect(server.connections).toHaveLength(5);
+        expect(server.connections).toHaveLength(6);
         const lines = server.connections.flatMap(({ commands }) => commands);
         expect(lines.filter((line) => !/^(EHLO|STARTTLS)/.test(line))).toEqual([]);
       });

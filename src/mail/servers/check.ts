@@ -65,7 +65,7 @@ export function createCheckServer(deps: {
     }
     const recipients = [recipient?.address ?? NO_RECIPIENT];
     const delivery = { server, from: from ?? "", recipients, bytes: NO_MESSAGE };
-    const [result] = await deliver(delivery, { signal, until });
+    const [result] = await deliver(delivery, { signal, until, showsRejectedChain: true });
     if (result === undefined) throw new TypeError("A delivery to one recipient has one result");
     await observe(server, until, result.receipt);
     return result.receipt;

@@ -92,7 +92,7 @@ export function createSmtpTransport(options: SmtpTransportOptions): Transport {
   };
 }
 
-/** Adds the chain of a rejected certificate to the receipts of checks, and of messages through unsaved definitions: tests. */
+/** Adds the chain of a rejected certificate to the receipts of deliveries that ask for it. */
 export function showRejectedChains(
   transport: Transport,
   options: Parameters<typeof readRejectedChain>[2],
@@ -102,9 +102,8 @@ export function showRejectedChains(
     async send(delivery, sendOptions) {
       const startedMs = performance.now();
       const receipt = await transport.send(delivery, sendOptions);
-      const isTest = delivery.poolKey === null || sendOptions.until !== undefined;
       const isRejected = !receipt.successful && receipt.failure.phase === "certificate";
-      if (!isTest || !isRejected || receipt.seen.chain !== null) return receipt;
+      if (!sendOptions.showsRejectedChain || !isRejected || receipt.seen.chain !== null) return receipt;
       const { server } = delivery;
       const leftMs = totalTimeoutMs(server) - (performance.now() - startedMs);
       const timeoutMs = Math.max(0, Math.min(server.timeoutMs, leftMs));

@@ -129,8 +129,10 @@ async function deliver(
     forgetAbort();
   }
   if ("receipt" in result) return result.receipt;
-  if ("isAborted" in result) throw signal.reason;
-  throw new Error(result.error);
+  if ("error" in result) throw new Error(result.error);
+  signal.throwIfAborted();
+  // An object of the version before ends a delivery at the caller's time like one that the caller aborts.
+  return notAttempted(noConnection());
 }
 
 class ObjectTimeout extends Error {

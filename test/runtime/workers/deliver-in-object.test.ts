@@ -118,6 +118,13 @@ describe("deliverInObjects()", () => {
     expect(await sendTo(transport, serverAt(25))).toEqual(receipt);
   });
 
+  test("an object of the version before aborts a delivery when the invocation's time is nearly over", async () => {
+    const ended = Promise.withResolvers<ObjectResult>();
+    const { transport, object } = makeSubject(() => ended.promise, 0);
+    object.abort = async () => ended.resolve({ isAborted: true });
+    expect(await sendTo(transport, serverAt(25))).toEqual(notAttempted(noConnection()));
+  });
+
   test("an object with too many calls has not started the message", async () => {
     const error = Object.assign(new Error("Durable Object is overloaded."), { overloaded: true });
     const { transport } = makeSubject(() => Promise.reject(error));

@@ -49,24 +49,32 @@ const INSERT_FIELDS = sql`INSERT INTO audit (${sql.raw(FIELDS.map((field) => aud
 
 const PLACEHOLDERS = placeholdersFor(FIELDS);
 const insert = prepareStatement(() => STATEMENTS.insert(audit).values(PLACEHOLDERS));
-const insertIfChanged = prepareInsert(sql`changes() > 0`, {});
+const insertIfChanged = prepareAuditInsert(sql`changes() > 0`, {});
 const count = prepareStatement(() =>
   STATEMENTS.insert(audit)
     .values({ ...PLACEHOLDERS, ...placeholdersFor(["shareKey"]) })
     .onConflictDoUpdate({ target: audit.shareKey, set: { count: sql`${audit.count} + 1` } }),
 );
 
-function prepareInsert(where: SQL, computed: Readonly<Partial<Record<keyof AuditEntry, SQL>>>) {
+/** Prepares the insert of a row if a condition holds. {@link countAudit} counts it once it is written. */
+export function prepareAuditInsert(
+  where: SQL,
+  computed: Readonly<Partial<Record<keyof AuditEntry, SQL>>>,
+): (values: object) => WriteStatement {
   return prepareStatement(() => {
     const values = FIELDS.map((field) => computed[field] ?? sql.param(PLACEHOLDERS[field], audit[field]));
     return STATEMENTS.run(sql`${INSERT_FIELDS} SELECT ${sql.join(values, sql`, `)} WHERE ${where}`);
   });
 }
 
+export function countAudit({ action, success }: AuditEntry, meter: Meter): void {
+  meter.count("sealpost_audit_total", { action, success: String(success) });
+}
+
 /** @param meter counts the events whose rows are built. */
 export function createAuditRepository({ read, write }: Database, meter: Meter = NO_METER): AuditRepository {
   const counted = (entry: AuditEntry): AuditEntry => {
-    meter.count("sealpost_audit_total", { action: entry.action, success: String(entry.success) });
+    countAudit(entry, meter);
     return entry;
   };
   return {
@@ -75,7 +83,7 @@ export function createAuditRepository({ read, write }: Database, meter: Meter = 
     insertIfChanged: (entry) => insertIfChanged(counted(entry)),
 
     prepareInsert(where, computed) {
-      const insertWhere = prepareInsert(where, computed);
+      const insertWhere = prepareAuditInsert(where, computed);
       return (entry, values) => {
         const taken = Object.keys(values).find((name) => name in entry);
         if (taken) throw new TypeError(`The placeholder "${taken}" is a field of the audit row: rename it`);

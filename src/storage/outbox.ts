@@ -38,8 +38,8 @@ export interface LeaseRef {
   readonly lease: string;
 }
 
-/** The new state of a message that a worker has leased. */
-export interface MailUpdate extends LeaseRef {
+/** The new state of a message that a worker has leased, as it is stored. */
+interface MailChange extends LeaseRef {
   readonly state: MailState;
   readonly identifier: string;
   readonly queueName: string;
@@ -52,6 +52,10 @@ export interface MailUpdate extends LeaseRef {
   readonly contentUntil: number | null;
   /** Whether the worker releases the lease. */
   readonly released: boolean;
+}
+
+/** A change of a message, and what is recorded with it. */
+export interface MailUpdate extends MailChange {
   readonly attempts: readonly Omit<MailAttempt, "mailId">[];
   /** Audit entries to commit with it. */
   readonly entries?: readonly AuditEntry[];
@@ -167,8 +171,8 @@ export function createOutboxRepository(database: Database): OutboxRepository {
 
     applyUpdates(updates, now) {
       // The last update of a message includes the earlier ones.
-      const latest = new Map(
-        updates.map(({ attempts: _1, entries: _2, ...update }) => [update.lease + update.id, update]),
+      const latest = new Map<string, MailChange>(
+        updates.map(({ attempts, entries, ...change }) => [change.lease + change.id, change]),
       );
       return statements.applyUpdates({ rows: JSON.stringify([...latest.values()]), now });
     },

@@ -3,11 +3,12 @@ import { getLogger } from "@logtape/logtape";
 import { Batcher } from "../../async/batcher.ts";
 import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
-import type { AuditRepository } from "../../storage/audit-log.ts";
+import { countAudit, prepareAuditInsert } from "../../storage/audit-log.ts";
 import { isUnavailable } from "../../storage/errors.ts";
 import type { LeaseRef, MailUpdate, OutboxRepository } from "../../storage/outbox.ts";
+import type { Meter } from "../../telemetry/meter.ts";
 
-/** Bounds the time that one group commit keeps other writers waiting. */
+/** Updates and audit rows. Bounds the time that one group commit keeps other writers waiting. */
 const MAX_PER_COMMIT = 200;
 /** Time that an outcome waits for those of other messages when there are many, because each commit has costs of its own. */
 const GATHER_MS = 10;
@@ -31,7 +32,7 @@ export interface OutcomeRecorder {
 interface OutcomeRecorderDeps {
   readonly database: Database;
   readonly outbox: OutboxRepository;
-  readonly audit: AuditRepository;
+  readonly meter: Meter;
   readonly platform: Pick<Platform, "now">;
 }
 
@@ -43,23 +44,30 @@ type Commit = () => Promise<Rows>;
  * Nothing is dropped while the database is unavailable.
  */
 export function createOutcomeRecorder(deps: OutcomeRecorderDeps): OutcomeRecorder {
-  const { database, outbox, audit, platform } = deps;
-  const auditIfLeased = audit.prepareInsert(outbox.isAnyLeased, {});
+  const { database, outbox, meter, platform } = deps;
+  const auditIfLeased = prepareAuditInsert(outbox.isAnyLeased, {});
   const entriesOf = ({ id, lease, entries = [] }: MailUpdate) =>
-    entries.map((entry) => auditIfLeased(entry, { leases: JSON.stringify([{ id, lease }]) }));
-  const outcomes = batcherOf((updates: readonly MailUpdate[]) => {
-    const options = { isBackground: updates.length > FEW };
-    const attempts = [outbox.recordAttempts(updates), ...updates.flatMap(entriesOf)];
-    const applied = outbox.applyUpdates(updates, platform.now());
-    // Last, because it may release the leases that the others depend on.
-    return async () => (await database.commit([...attempts, applied], options)).at(-1) as Rows;
-  });
+    entries.map((entry) => auditIfLeased({ ...entry, leases: JSON.stringify([{ id, lease }]) }));
+  const outcomes = batcherOf(
+    (updates: readonly MailUpdate[]) => {
+      const options = { isBackground: updates.length > FEW };
+      const attempts = [outbox.recordAttempts(updates), ...updates.flatMap(entriesOf)];
+      const applied = outbox.applyUpdates(updates, platform.now());
+      // Last, because it may release the leases that the others depend on.
+      return async () => (await database.commit([...attempts, applied], options)).at(-1) as Rows;
+    },
+    ({ entries = [] }) => 1 + entries.length,
+  );
   const starts = batcherOf((leases: readonly LeaseRef[]) => {
     const marked = outbox.markStarted(leases);
     return async () => (await database.commit([marked]))[0];
   });
   return {
-    record: (update) => runIn(outcomes, update),
+    async record(update) {
+      const isUpdated = await runIn(outcomes, update);
+      if (isUpdated) for (const entry of update.entries ?? []) countAudit(entry, meter);
+      return isUpdated;
+    },
     markStarted: (lease) => runIn(starts, lease),
     joinCommit: () => outcomes.flush(),
   };
@@ -69,13 +77,17 @@ export function createOutcomeRecorder(deps: OutcomeRecorderDeps): OutcomeRecorde
  * Commits items together. The results say whether the messages were still leased.
  * @param prepare returns the commit, which is repeated if its response is lost.
  */
-function batcherOf<T extends LeaseRef>(prepare: (items: readonly T[]) => Commit): Batcher<T, boolean> {
+function batcherOf<T extends LeaseRef>(
+  prepare: (items: readonly T[]) => Commit,
+  sizeOf = (_: T): number => 1,
+): Batcher<T, boolean> {
   return new Batcher<T, boolean>({
     async run(items) {
       const ids = new Set((await persist(prepare(items))).map(({ id }) => id));
       return items.map(({ id }) => ids.has(id));
     },
     maxSize: MAX_PER_COMMIT,
+    sizeOf,
     gatherMs: GATHER_MS,
   });
 }

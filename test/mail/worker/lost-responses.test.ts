@@ -109,6 +109,7 @@ test("an outcome that another worker has taken over meanwhile is not reported", 
       return send();
     },
   });
+  instance.fail({ ...REFUSED, times: 1 });
   const id = await instance.queue();
   const draining = instance.drain();
   await entrance.reached();
@@ -119,6 +120,9 @@ test("an outcome that another worker has taken over meanwhile is not reported", 
   expect((await instance.mail(id)).attempts).toEqual([]);
   expect(instance.events).toEqual([]);
   expect(await instance.rows(WORKER_ROWS)).toEqual([]);
+  const { text } = await instance.request("GET", "/metrics");
+  expect(text).toContain("sealpost_audit_total{");
+  expect(text).not.toContain('action="worker"');
 });
 
 test.each([

@@ -1,11 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { setImmediate } from "node:timers/promises";
 import { sql } from "drizzle-orm";
+import type { Database } from "../../../src/contracts/database.ts";
+import { auditEntry } from "../../../src/domain/audit.ts";
 import { createOutcomeRecorder } from "../../../src/mail/worker/outcome-recorder.ts";
-import { createAuditRepository } from "../../../src/storage/audit-log.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
 import { MIGRATIONS } from "../../../src/storage/migrations/index.ts";
 import { createOutboxRepository, type MailUpdate } from "../../../src/storage/outbox.ts";
+import { NO_METER } from "../../../src/telemetry/meter.ts";
 import { countedDatabase } from "../fixtures/counted.ts";
 
 const NOW = new Date("2026-06-01T12:00:00Z");
@@ -24,8 +26,12 @@ async function leasedMails(count: number) {
     database.write.run(sql`INSERT INTO mail_content SELECT id, id, 0, 'v1.sealed' FROM mail`),
   ]);
   const outbox = createOutboxRepository(database);
-  const audit = createAuditRepository(database);
-  return { counted, database, ids, recorder: createOutcomeRecorder({ database, outbox, audit, platform }) };
+  return {
+    counted,
+    database,
+    ids,
+    recorder: createOutcomeRecorder({ database, outbox, meter: NO_METER, platform }),
+  };
 }
 
 const update = (id: string, more: Partial<MailUpdate> = {}): MailUpdate => ({
@@ -42,6 +48,26 @@ describe("record()", () => {
     expect(counted.writes - writes).toBeLessThanOrEqual(2);
     expect(await database.read.all(sql`SELECT DISTINCT state FROM mail`)).toEqual([{ state: "sent" }]);
     expect(await database.read.all(sql`SELECT * FROM mail_content`)).toEqual([]);
+  });
+
+  test("a commit has no more statements than its bound, audit rows among them", async () => {
+    const { database, ids, recorder } = await leasedMails(8);
+    await using _ = database;
+    const sizes: number[] = [];
+    const commit = database.commit.bind(database) as (...given: readonly unknown[]) => Promise<unknown>;
+    database.commit = (async (statements: readonly unknown[], ...options: readonly unknown[]) => {
+      sizes.push(statements.length);
+      return commit(statements, ...options);
+    }) as Database["commit"];
+    const actor = {
+      ...{ administrator: "", realm: "", client: "", requestId: "", policies: "" },
+      action: "worker",
+    };
+    const entries = Array.from({ length: 50 }, () => auditEntry(actor, NOW, { success: false }));
+    const recorded = await Promise.all(ids.map((id) => recorder.record(update(id, { entries }))));
+    expect(recorded).toEqual(ids.map(() => true));
+    expect(await database.read.all(sql`SELECT count(*) AS rows FROM audit`)).toEqual([{ rows: 400 }]);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(202);
   });
 
   test("returns false for messages that were not updated", async () => {

@@ -8,7 +8,9 @@ export type BackupValue =
   | number
   | { readonly integer: string }
   | { readonly real: number | "Infinity" | "-Infinity" }
-  | { readonly blob: string };
+  | { readonly blob: string }
+  /** Base64 of a text with a NUL, which the parameters of a call must not have. */
+  | { readonly text: string };
 /** The values of one row, in the order of the columns. */
 export type BackupRow = readonly BackupValue[];
 

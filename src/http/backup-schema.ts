@@ -15,6 +15,7 @@ const value = v.union([
   v.strictObject({ integer: v.pipe(v.string(), v.regex(/^-?\d{1,19}$/)) }),
   v.strictObject({ real: v.union([v.number(), v.picklist(["Infinity", "-Infinity"])]) }),
   v.strictObject({ blob: v.pipe(v.string(), v.base64()) }),
+  v.strictObject({ text: v.pipe(v.string(), v.base64()) }),
 ]);
 /** The values of one row. */
 export const backupRow = v.pipe(v.array(value), v.minLength(1), v.maxLength(100));

@@ -3,8 +3,6 @@ import type { BackupRow, BackupValue } from "../../domain/backup.ts";
 
 /** Name of the column with the kinds of a row's values. */
 const KINDS = "sealpost_kinds";
-/** Keeps a byte order mark, which belongs to the text. */
-const TEXT = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Selects columns so that {@link readRow} restores each value exactly: a driver returns 5 and 5.0 as the same number. */
 export function selectExactly(columns: readonly string[]): SQL {
@@ -32,7 +30,7 @@ function backupValueOf(kind: string | undefined, value: unknown): BackupValue {
   if (kind === "b") return { blob: bytesOf(value).toBase64() };
   if (kind === "r") return { real: realOf(Number(value)) };
   if (kind === "i") return typeof value === "string" ? { integer: value } : Number(value);
-  return typeof value === "string" ? value : TEXT.decode(bytesOf(value));
+  return typeof value === "string" ? value : { text: bytesOf(value).toBase64() };
 }
 
 /** JSON has no infinity. */
@@ -49,6 +47,7 @@ export function expressionOf(value: BackupValue): SQL {
   if ("real" in value && typeof value.real === "string")
     return value.real === "Infinity" ? sql`9e999` : sql`-9e999`;
   if ("real" in value) return sql`CAST(${value.real} AS REAL)`;
+  if ("text" in value) return sql`CAST(${Uint8Array.fromBase64(value.text)} AS TEXT)`;
   return sql`${Uint8Array.fromBase64(value.blob)}`;
 }
 

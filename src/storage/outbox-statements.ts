@@ -135,7 +135,7 @@ const RECORD_ATTEMPTS = sql`
   WHERE NOT EXISTS (SELECT 1 FROM mail_attempt AS past WHERE past.identifier = one.value ->> 'identifier'
     AND past.date = one.value ->> 'date' AND past.mail_id = mail.id AND past.result = one.value -> 'result')
   RETURNING number`;
-/** A repeated commit finds the messages that the first one has released as it left them. */
+/** A repeated commit finds the messages that the first one has released as it left them. `due_at` follows from the recipients. */
 const APPLY_UPDATES = sql`
   WITH ${GIVEN}
   UPDATE mail SET
@@ -151,7 +151,7 @@ const APPLY_UPDATES = sql`
     updated_at = ${NOW}
   FROM given AS one
   WHERE mail.id = one.value ->> 'id' AND (mail.lease = one.value ->> 'lease' OR mail.lease IS NULL
-    AND mail.updated_at = ${NOW} AND mail.due_at IS one.value ->> 'dueAt' AND mail.recipients = one.value -> 'recipients')
+    AND mail.updated_at = ${NOW} AND mail.recipients = one.value -> 'recipients')
   RETURNING mail.id AS id`;
 
 /** Prepares the statements of the outbox. */

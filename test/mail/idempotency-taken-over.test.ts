@@ -1,9 +1,13 @@
 import { expect, test } from "bun:test";
 import { abandonedError } from "../../src/storage/errors.ts";
+import { createIdempotencyRepository, isKeyTaken, RESERVED } from "../../src/storage/idempotency.ts";
+import { migrate } from "../../src/storage/migrate.ts";
+import { MIGRATIONS } from "../../src/storage/migrations/index.ts";
 import { openEmptyDatabase } from "../fixtures/database.ts";
 import { realRandomBytes } from "../fixtures/instance.ts";
 import { ACTOR, gate, MESSAGE, type QueueInstance, queueInstance } from "./fixtures/queue.ts";
 
+const NOW = new Date("2026-06-01T12:00:00Z");
 const KEY = { idempotencyKey: "one call" };
 /** Older than a reservation of a call that is alive. */
 const SEEMS_DEAD_SECONDS = 21;
@@ -122,6 +126,28 @@ test("a commit that is applied twice has the same result as once", async () => {
   const result = await instance.submit(KEY);
   expect(await instance.submit(KEY)).toEqual(result);
   expect(await ids(instance)).toHaveLength(1);
+});
+
+test.each([
+  ["the same response", "a response", true],
+  ["another response", "another response", false],
+])("a completed key is completed again with %s", async (_, answer, isApplied) => {
+  await using database = openEmptyDatabase({ randomBytes: realRandomBytes });
+  await migrate(database, MIGRATIONS, { now: () => NOW });
+  const repository = createIdempotencyRepository(database);
+  const call = { scope: "host", key: "one", content: "a message" };
+  const owned = { ...call, content: "owner a message", answer: RESERVED, createdAt: NOW };
+  await database.commit([repository.reserve(owned, { ended: NOW, reserved: NOW, future: NOW })]);
+  const complete = (response: string) =>
+    database.commit([repository.complete({ ...call, answer: response }, owned, { failsIfTaken: true })]);
+  await complete("a response");
+  const error = await complete(answer).then(
+    () => null,
+    (error: unknown) => error,
+  );
+  expect(error === null).toBe(isApplied);
+  if (!isApplied) expect(isKeyTaken(error)).toBe(true);
+  expect((await repository.find("host", "one"))?.answer).toBe("a response");
 });
 
 test("of a batch, messages whose keys another call has taken over get its responses, the others are stored", async () => {

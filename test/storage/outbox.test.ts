@@ -162,6 +162,22 @@ describe("applyUpdates()", () => {
   });
 });
 
+describe("applyUpdates() after a release", () => {
+  const released = { ...update("1"), state: "queued", dueAt: NOW.getTime() } as const;
+
+  test("finds a message that the same commit has released, and no other", async () => {
+    await using instance = await outbox(3);
+    const { database, repository } = instance;
+    const apply = async (change: MailUpdate, now: Date) =>
+      (await database.commit([repository.applyUpdates([change], now)]))[0];
+    await database.commit([repository.claim({ ...CLAIM, queueName: "lane 1", limit: 1 })]);
+    expect(await apply(released, NOW)).toEqual([{ id: "1" }]);
+    expect(await apply(released, NOW)).toEqual([{ id: "1" }]);
+    // Another commit that writes the same, such as that of a worker whose lease was taken over.
+    expect(await apply(released, new Date(NOW.getTime() + 1))).toEqual([]);
+  });
+});
+
 describe("listQueues()", () => {
   test("returns the queues that have messages, each with its earliest due time", async () => {
     await using instance = await outbox(200);

@@ -280,6 +280,9 @@ describe("after more replies than commands of a flight by BDAT, of which any may
     const played = transact(ALL).receive(`${ONCE}\n250-Half`, "250 Ok");
     expect(played.receive("421 4.3.2 Shutting down").result).toBe(OUT_OF_STEP);
     expect(transact(ALL).receive(TWICE, "421 4.3.2 Shutting down").result).toBe(OUT_OF_STEP);
+    const cut = transact(ALL);
+    cut.apply(cut.conversation.receive(Buffer.from(`${TWICE}\n42`.replaceAll("\n", "\r\n"))));
+    expect(cut.receive("1 4.3.2 Shutting down").result).toBe(OUT_OF_STEP);
   });
 
   test("a 221 before QUIT ends nothing", () => {

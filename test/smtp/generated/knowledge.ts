@@ -76,6 +76,8 @@ export class Knowledge {
    * them accept. Any of them may be the one to BDAT, or one that follows, until the 221 to QUIT. `null`: no doubt.
    */
   doubt: "open" | "accepted" | "not accepted" | null = null;
+  /** Whether the start of a reply is all that raised the doubt. If it is that of a 421, nothing contradicts the message. */
+  #isDoubtOfRest = false;
   /** Reason why nothing may be written any more. `null` if something may. */
   silence: "out of step" | "421" | "lost" | null = null;
 
@@ -142,6 +144,7 @@ export class Knowledge {
     if (this.#reader.isBroken) this.doubt = this.doubt === "accepted" ? "accepted" : "not accepted";
     else if (this.doubt === null && (reply === null || isPositive(reply))) {
       this.doubt = "open";
+      this.#isDoubtOfRest = reply === null;
       this.silence = null;
     }
   }
@@ -157,8 +160,10 @@ export class Knowledge {
 
   #onDoubted(reply: ModelReply): void {
     const { due } = this;
+    const isClosing = this.#isDoubtOfRest && reply.code === 421;
+    this.#isDoubtOfRest = false;
     if (isPositive(reply) && (due === null || reply.code !== 221)) return;
-    this.doubt = isPositive(reply) ? "accepted" : "not accepted";
+    this.doubt = isPositive(reply) || isClosing ? "accepted" : "not accepted";
     this.silence = "out of step";
     if (due !== null) due.reply = reply;
   }

@@ -18,7 +18,7 @@ export interface RecipientCertificate extends Pick<Certificate, "notBefore" | "n
 
 /** RFC 8551 4.4: shorter keys should not be used. */
 const MIN_RSA_BITS = 2048;
-/** Deno encrypts to no longer ones, and other platforms to those of any usual length. */
+/** The longest RSA key that Deno encrypts to. Other platforms have no limit in practice. */
 const MAX_COMMON_RSA_BITS = 4096;
 const CURVES = "or with P-256, P-384 or P-521";
 const KINDS = `use one with RSA of ${MIN_RSA_BITS} bits or more, ${CURVES}`;

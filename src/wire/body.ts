@@ -29,11 +29,6 @@ export async function readBody({ body }: Request, maxBytes: number): Promise<Uin
   return bytes.subarray(0, size);
 }
 
-/** Asserts that the body of a request is not declared to be larger. @throws {SealpostError} `too_large`. */
-export function assertLength({ headers }: Request, maxBytes: number): void {
-  if (Number(headers.get("Content-Length")) > maxBytes) throw bodyTooLarge(maxBytes);
-}
-
 export function bodyTooLarge(maxBytes: number): SealpostError {
   return new SealpostError("too_large", `The body is larger than ${maxBytes} bytes`);
 }

@@ -70,7 +70,7 @@ export function measureRequests(meter: Meter): MiddlewareHandler<Env> {
 export function limitBody(maxSize = MAX_BODY_BYTES): MiddlewareHandler<Env> {
   return async function limitBody(c, next) {
     const { raw } = c.req;
-    if (Number(raw.headers.get("content-length")) > maxSize) throw bodyTooLarge(maxSize);
+    assertLength(raw, maxSize);
     const isDeclared = raw.headers.has("content-length") && !raw.headers.has("transfer-encoding");
     // Only workerd passes on the body of a read. Unread, it would end the connection of the client.
     if (raw.body !== null && (isReading(c) || !isDeclared)) {
@@ -79,6 +79,11 @@ export function limitBody(maxSize = MAX_BODY_BYTES): MiddlewareHandler<Env> {
     }
     await next();
   };
+}
+
+/** Asserts that the body of a request is not declared to be larger. @throws {SealpostError} `too_large`. */
+export function assertLength({ headers }: Request, maxBytes: number): void {
+  if (Number(headers.get("Content-Length")) > maxBytes) throw bodyTooLarge(maxBytes);
 }
 
 /** Whether a request only reads, so that its body is ignored. */

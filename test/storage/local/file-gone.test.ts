@@ -61,7 +61,12 @@ test.each<[name: string, change: (log: string) => void]>([
   await insert({ isBackground: true });
   expect(await read()).toHaveLength(2);
   change(`${file.path}-wal`);
-  await Bun.sleep(UNCHECKED_MS);
+  const isReadable = () =>
+    read().then(
+      () => true,
+      () => false,
+    );
+  while (await isReadable());
   const inBackground = () => insert({ isBackground: true });
   for (const use of [insert, read, inBackground, insert, inBackground])
     await expect(use()).rejects.toMatchObject({ code: "database_unavailable", retryAfterSeconds: 30 });

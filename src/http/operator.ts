@@ -23,8 +23,8 @@ import {
 } from "./backup-schema.ts";
 
 /**
- * The largest row has 2 MB. In JSON, a control character of it takes six octets, and the parts before it a million more:
- * about 13 MiB in all.
+ * The largest row has 2 MB, and JSON writes a control character in six octets: 12 MB. The rows before it have a million
+ * characters, of up to three octets each.
  */
 export const MAX_OPERATOR_BODY_BYTES = 15 * 1_048_576;
 

@@ -57,8 +57,8 @@ export function createOutcomes(deps: OutcomesDeps): Outcomes {
   /** @throws if the database is unavailable. */
   async function moveOn(mail: LeasedMail): Promise<void> {
     const target = await circuit.firstHealthy(mail.alternatives);
-    const { phase = "", code = "" } = (await circuit.lastFailure(mail.row.queueName)) ?? {};
     if (target === undefined) return;
+    const { phase = "", code = "" } = (await circuit.lastFailure(mail.row.queueName)) ?? {};
     const date = platform.now();
     mail.moveTo(target);
     for (const index of mail.due(date.getTime())) {

@@ -67,6 +67,7 @@ export { createFindUser, type FindUser } from "./plugin/find-user.ts";
 export { lookAlikeKeys } from "./plugin/look-alikes.ts";
 export {
   accountName,
+  jsonObject,
   mailAddress,
   newPassword,
   personName,

@@ -3,6 +3,7 @@ import {
   described,
   domainOf,
   invalidParameter,
+  jsonObject,
   missingParameter,
   named,
   parseMailbox,
@@ -72,22 +73,6 @@ const eventList = v.pipe(
   v.maxLength(MAX_EVENTS, `expected at most ${MAX_EVENTS} events`),
 );
 
-/** An object of texts, or its JSON. */
-const conditions = v.pipe(
-  v.union([v.string(), v.record(v.string(), v.unknown())], "expected an object"),
-  v.rawTransform(({ dataset, addIssue, NEVER }) => {
-    try {
-      const given: unknown =
-        typeof dataset.value === "string" ? JSON.parse(dataset.value || "{}") : dataset.value;
-      if (typeof given === "object" && given !== null && !Array.isArray(given)) return given;
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-    }
-    addIssue({ message: "expected a JSON object" });
-    return NEVER;
-  }),
-);
-
 const OPTIONS = actionOptions([]);
 const optionSchemas: Readonly<Record<string, v.GenericSchema>> = {
   emailconfig: v.optional(serverNames),
@@ -130,7 +115,7 @@ export const bindingParams = v.object({
   position: v.optional(v.pipe(oneOf([POSITION])), POSITION),
   ordering: v.optional(wholeNumber(-MAX_ORDERING, MAX_ORDERING), 0),
   active: v.optional(v.boolean("expected true or false"), true),
-  conditions: v.optional(conditions, {}),
+  conditions: v.optional(jsonObject, {}),
   abort_on_error: never("a notification never makes a request fail"),
   "option.attach_qrcode": never("QR codes are not supported"),
   ...optionEntries,

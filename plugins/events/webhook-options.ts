@@ -1,4 +1,11 @@
-import { CENSORED, invalidParameter, isSafeUrl, missingParameter, type PluginContext } from "sealpost/plugin";
+import {
+  CENSORED,
+  invalidParameter,
+  isSafeUrl,
+  jsonObject,
+  missingParameter,
+  type PluginContext,
+} from "sealpost/plugin";
 import * as v from "valibot";
 import { type Binding, binding } from "./store.ts";
 import { webhookKey } from "./webhook-request.ts";
@@ -36,6 +43,7 @@ export const webhookSecret = v.pipe(
 );
 
 const headerFields = v.pipe(
+  jsonObject,
   v.record(
     v.pipe(
       v.string(),
@@ -66,24 +74,12 @@ export const webhookHeaders = v.pipe(
   v.rawTransform(({ dataset, addIssue, NEVER }): string => {
     const given = dataset.value;
     if (typeof given === "string" && (isKept(given) || given === "")) return given;
-    const fields = typeof given === "string" ? parseJson(given) : given;
-    const result = v.safeParse(headerFields, Array.isArray(fields) ? null : fields);
+    const result = v.safeParse(headerFields, given);
     if (result.success) return JSON.stringify(result.output);
-    addIssue({
-      message: result.issues[0].type === "record" ? "expected a JSON object" : result.issues[0].message,
-    });
+    addIssue({ message: result.issues[0].message });
     return NEVER;
   }),
 );
-
-/** Returns `null` for a text that is not JSON. An error of the parser would quote it. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
 
 function isKept(text: string): boolean {
   return text === CENSORED;

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { parseAddress } from "../domain/mailbox.ts";
 import { isSafeUrl } from "../domain/network.ts";
+import { duplicateKey } from "../wire/read-parameters.ts";
 
 const MAX_NAME_CHARACTERS = 128;
 const MAX_PERSON_CHARACTERS = 100;
@@ -119,3 +120,25 @@ export const webOrigins = v.array(
   ),
   "expected a list of origins",
 );
+
+/** A parameter that is an object, or the JSON of one in a text, as forms have it. A key that occurs twice is an error there, too. */
+export const jsonObject = v.pipe(
+  v.union([v.string(), v.record(v.string(), v.unknown())], "expected a JSON object"),
+  v.rawTransform(({ dataset: { value }, addIssue, NEVER }): object => {
+    const given = typeof value === "string" ? parsedJson(value) : value;
+    const isObject = typeof given === "object" && given !== null && !Array.isArray(given);
+    const repeated = isObject && typeof value === "string" ? duplicateKey(value) : null;
+    if (isObject && repeated === null) return given;
+    addIssue({ message: isObject ? `${repeated} is given more than once` : "expected a JSON object" });
+    return NEVER;
+  }),
+);
+
+/** Returns `null` for a text that is not JSON. An error of the parser would quote it. */
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -142,6 +142,8 @@ describe("/event", () => {
     [{ "option.subject": "{otp}" }, "option.subject"],
     [{ "option.body": "{user.__class__}" }, "option.body"],
     [{ conditions: "realm" }, "conditions: expected a JSON object"],
+    [{ conditions: '["realm"]' }, "conditions: expected a JSON object"],
+    [{ conditions: '{"realm":"a","serial":"b","realm":"c"}' }, "conditions: realm is given more than once"],
     [{ conditions: { colour: "red" } }, 'conditions: there is no condition "colour"'],
     [{ conditions: { result_status: "maybe" } }, "conditions: result_status"],
     [{ conditions: { client_ip: "nowhere" } }, "conditions: client_ip"],

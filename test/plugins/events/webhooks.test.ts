@@ -366,6 +366,7 @@ describe("the options of a webhook", () => {
     [{ "option.url": "hooks" }, "option.url"],
     [{ "option.headers": "hidden" }, "option.headers: expected a JSON object"],
     [{ "option.headers": '["hidden"]' }, "option.headers: expected a JSON object"],
+    [{ "option.headers": '{"X-A":"hidden","X-A":"1"}' }, "option.headers: X-A is given more than once"],
     [{ "option.headers": { "X-A": "a\r\nX-B: hidden" } }, "option.headers: expected values of visible ASCII"],
     [{ "option.headers": { "X-A": 5 } }, "option.headers: expected texts as values"],
     [{ "option.headers": { "X A": "hidden" } }, "option.headers: expected names of header fields"],

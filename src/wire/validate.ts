@@ -25,7 +25,12 @@ export async function validateRequest(
   // Clients of privacyIDEA repeat parameters of the path in the body.
   const known = [...[query, body].flatMap(namesOf), ...Object.keys(inPath)];
   if (body === undefined) {
-    c.set("notices", unknownParameters(Object.keys(c.req.query()), known));
+    // Such a route ignores a body that it cannot read, such as the `[]` that PHP sends without parameters.
+    const names = await readParameters(c).then(
+      (raw) => raw.keys(),
+      () => Object.keys(c.req.query()),
+    );
+    c.set("notices", unknownParameters(names, known));
     return { path: validPath, query: validQuery };
   }
   const raw = await readParameters(c);

@@ -4,11 +4,14 @@ import { emailToken } from "sealpost/plugins/email-token";
 import { events } from "sealpost/plugins/events";
 import { recovery } from "sealpost/plugins/recovery";
 import { smsGateway } from "sealpost/plugins/sms-gateway";
+import { DEFAULT_PLUGINS } from "../../src/runtime/default-plugins.ts";
 import { testInstance } from "../fixtures/instance.ts";
+import { callsOf } from "../fixtures/route-calls.ts";
 
 const PLUGINS = () => [directory(), emailToken(), events(), smsGateway(), recovery()];
 const DEFINITION = { server: "mail.example.org", sender: "app@example.org" };
 const SECRET = "Zx9uniqSecret";
+const NAMED = { code: "unknown_parameter", parameter: "unknown_one" };
 
 describe("an unknown parameter of a route that writes is named, never its value", () => {
   for (const [method, path, json, given, nearest] of [
@@ -94,4 +97,48 @@ describe("POST /system/setConfig", () => {
       notices: [{ code: "server_missing", parameter: "email.identifier" }],
     });
   });
+});
+
+test("every route that writes for an admin names an unknown parameter of its body, also one that has no parameters there", async () => {
+  await using instance = await testInstance({ plugins: DEFAULT_PLUGINS });
+  const add = async (path: string, json: object) => (await instance.request("POST", path, { json })).value;
+  await add("/smtpserver/main", DEFINITION);
+  await add("/smtpserver/unknown", DEFINITION);
+  for (const name of ["all", "unknown"]) await add(`/policy/${name}`, { scope: "admin", action: "*" });
+  await add("/user/", { username: "ann", email: "ann@example.org", phone: "+491701234567" });
+  await add("/token/init", { type: "email", user: "ann", dynamic_email: true, serial: "unknown" });
+  const calls = await callsOf(instance, { event: { id: 1 } });
+  const unseen: string[] = [];
+  for (const { route, isOpen, send } of calls) {
+    if (isOpen || route.startsWith("GET")) continue;
+    for (const { status, detail, text } of await send(instance.token, { unknown_one: SECRET })) {
+      if (status !== 200) unseen.push(route);
+      else expect([route, detail?.notices]).toEqual([route, expect.arrayContaining([NAMED])]);
+      expect(text).not.toContain(SECRET);
+    }
+  }
+  // The settings are all that setConfig takes. The others need an ID that nothing here has.
+  expect(unseen).toEqual([
+    "DELETE /apikey/<id>",
+    "POST /smtpserver/<identifier>/oauth/start",
+    "POST /mail/<id>/retry",
+    "POST /mail/<id>/cancel",
+    "POST /system/setConfig",
+    "DELETE /system/<key>",
+    "POST /smsgateway/send_test_sms",
+    "DELETE /smsgateway/option/<id>/<key>",
+  ]);
+});
+
+test("a route without parameters in its body ignores one that it cannot read", async () => {
+  await using instance = await testInstance();
+  const headers = { "Content-Type": "application/json" };
+  for (const body of ["[]", "{", '{"a":1,"a":2}', "null", ""]) {
+    const response = await instance.request("DELETE", "/smtpserver/one?force=1", { body, headers });
+    expect([body, response.value, response.detail?.notices]).toEqual([
+      body,
+      false,
+      [{ code: "unknown_parameter", parameter: "force" }],
+    ]);
+  }
 });

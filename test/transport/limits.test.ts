@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Secret } from "../../src/domain/secret.ts";
 import * as mis from "../../src/testing/smtp/index.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
-import type { Clock } from "../../src/transport/smtp/pool-group.ts";
+import type { Clock } from "../../src/transport/smtp/pool-limits.ts";
 import { createTestClock } from "../fixtures/clock.ts";
 import { BYTES, makeTransport, never, sendTo, serverAt, timed } from "./support.ts";
 

@@ -9,7 +9,7 @@ import { SmtpConnection } from "./connection.ts";
 import { DeliveryRun } from "./delivery-run.ts";
 import { DeliveryTimer, type TimeLimits } from "./delivery-timer.ts";
 import { Pool } from "./pool.ts";
-import { type Clock, DEFAULT_POOL_LIMITS, type PoolLimits } from "./pool-group.ts";
+import { type Clock, DEFAULT_POOL_LIMITS, type PoolLimits } from "./pool-limits.ts";
 import { readRejectedChain } from "./rejected-chain.ts";
 import { validateCheck, validateDelivery } from "./validate-delivery.ts";
 

@@ -1,7 +1,8 @@
 import { BoundedCache } from "../../domain/bounded-cache.ts";
 import type { Endpoint } from "../../domain/smtp-server.ts";
 import type { SmtpConnection } from "./connection.ts";
-import { type Clock, PoolGroup, type PoolLimits } from "./pool-group.ts";
+import { PoolGroup } from "./pool-group.ts";
+import type { Clock, PoolLimits } from "./pool-limits.ts";
 import type { AcquireOptions, PoolSlot, ServerMemory } from "./pool-slot.ts";
 
 /** Period for which facts are kept without use. */

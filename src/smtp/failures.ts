@@ -125,6 +125,8 @@ const AFTER_WORDS: readonly Rule[] = [
   { phases: ["auth", "sender", "recipient"], words: IN_CLEAR, isTls: false, code: "tls_required" },
   // RFC 4954 4 and 6: the server rejects the mechanism, not the credentials. 503: it rejects AUTH itself, now or ever.
   { phases: ["auth"], codes: [500, 502, 503, 504, 534], code: "auth_not_offered" },
+  // RFC 3463 X.3.2: the server accepts no one now. For a login that cannot be checked, RFC 4954 6 has X.7.0.
+  { phases: ["auth"], isTemporary: true, enhanced: /^3\.2$/, code: "rate_limited" },
   { phases: ["auth"], code: "auth_rejected" },
   { enhanced: RELAYING, words: RELAY_WORDS, hasLogin: false, code: "auth_required" },
   // Before a demand for a login: Sendmail's "Proper authentication required" is for clients that have logged in, too.

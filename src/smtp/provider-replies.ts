@@ -133,9 +133,11 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
     words: /\bgr[ae]y[- ]?list/i,
     hint: "greylisting",
   },
-  // Postfix 3.7, src/smtpd/smtpd.c (connection limits of anvil); Amazon SES; Exim 4.96, src/daemon.c.
+  // Postfix 3.7, src/smtpd/smtpd.c (connection limits of anvil); Amazon SES; Exim 4.96, src/daemon.c. Exchange's words, which
+  // Microsoft 365 sends with 432 only.
   {
-    words: /\btoo many (\w+ ){0,2}(conn|sess)/i,
+    words:
+      /\btoo many (\w+ ){0,2}(conn|sess)|\bconnections? limit (is |was |has been )?(exceeded|reached)|\bmaximum number of (\w+ )?connections\b/i,
     code: "rate_limited",
     hint: "connection_limit",
     remedy: { parameter: "max_connections", value: null },

@@ -172,6 +172,8 @@ describe("hintFor() of a rejection", () => {
     ["auth", "534 5.7.9 Application-specific password required", {}, "app password"],
     ["auth", "534 5.7.9 Mechanism is too weak", {}, "every kind of login"],
     ["auth", "432 4.3.2 Concurrent connections limit exceeded", {}, "max_connections"],
+    ["auth", "454 4.3.2 Concurrent connections limit exceeded", {}, "max_connections"],
+    ["auth", "454 4.3.2 Try again later", {}, "Try again later"],
     ["auth", "525 5.7.1 Unauthorized IP address", {}, "authorized IPs"],
     ["auth", "535 5.7.8 Error: authentication failed: no mechanism available", {}, "auth_mechanism"],
     ["sender", "550 5.4.5 Daily user sending limit exceeded", {}, "limit"],

@@ -191,13 +191,15 @@ export class Conversation {
     // A partial reply without a command is as wrong as a whole one.
     const isEarly = this.#reader.isPartial && this.#pipeline.isIdle && !this.#pipeline.isHeldReplyDue;
     if (!isSmtp || isEarly) {
+      const mayBeClosing = isSmtp && this.#reader.mayBecome(SERVICE_CLOSING);
       if (this.#result !== null) {
-        this.#onSurplus(null, wasConcluded);
-        this.#mayBeClosing = isSmtp && this.#doubted !== null;
+        this.#onSurplus(null, wasConcluded, mayBeClosing);
+        this.#mayBeClosing = mayBeClosing && this.#doubted !== null;
       }
       // RFC 3207 4: bytes after the 220 to STARTTLS make that reply invalid.
+      const code = mayBeClosing && this.#handshakeAfter === null ? "closed" : "protocol";
       const isLost = this.#result === null && !(isSmtp && this.#doubted);
-      if (isLost) this.lost("protocol", this.phase, this.#handshakeAfter);
+      if (isLost) this.lost(code, this.phase, this.#handshakeAfter);
     }
     return this.#turn();
   }
@@ -318,10 +320,11 @@ export class Conversation {
   }
 
   /** Handles more replies than commands: replies no longer match, and the latest one may not have matched either. */
-  #onSurplus(raw: RawReply | null, wasConcluded: boolean): void {
+  #onSurplus(raw: RawReply | null, wasConcluded: boolean, mayBeClosing = false): void {
     this.#afterwards = "hang-up";
     const isClosing = raw?.code === SERVICE_CLOSING;
-    this.#session.learned.endangersBdat ||= !isClosing;
+    // A chunk border may cut the 421 of a server that closes.
+    this.#session.learned.endangersBdat ||= !isClosing && !mayBeClosing;
     if (wasConcluded || this.#result === null || this.#doubted !== null) return;
     const reply = raw && this.#present(raw);
     if (this.isEndWritten && reply !== null && isContradiction(reply, this.#result)) {

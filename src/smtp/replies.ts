@@ -48,6 +48,12 @@ export class ReplyReader {
     return this.#rest !== "" || this.#lines.length > 0;
   }
 
+  /** Whether a reply has started that may turn out to have this code. */
+  mayBecome(code: number): boolean {
+    const digits = this.#lines.length > 0 ? String(this.#code) : this.#rest.slice(0, CODE_CHARACTERS);
+    return this.isPartial && String(code).startsWith(digits);
+  }
+
   /** @returns the replies that are whole now, and whether all bytes so far can be SMTP and are not too many. */
   push(chunk: Uint8Array): { readonly replies: readonly RawReply[]; readonly isSmtp: boolean } {
     // One character per octet until a line is whole, because a chunk may end inside a UTF-8 character.

@@ -82,7 +82,12 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
     ["auth", "454 4.3.2 System not accepting network messages", "rate_limited", LOGIN],
     ["auth", "454 4.7.0 Concurrent connections limit exceeded", "rate_limited", LOGIN],
     ["auth", "454 Connection limit reached for this user", "rate_limited", LOGIN],
-    ["auth", "454 4.7.0 You have reached the maximum number of concurrent connections", "rate_limited", LOGIN],
+    [
+      "auth",
+      "454 4.7.0 You have reached the maximum number of concurrent connections",
+      "rate_limited",
+      LOGIN,
+    ],
     ["auth", "535 5.7.8 Login limit exceeded for connections without TLS", "auth_rejected", TLS_LOGIN],
     ["auth", "501 5.5.2 Cannot decode", "auth_rejected", LOGIN],
     ["auth", "500 Line too long", "auth_not_offered", LOGIN],

@@ -273,6 +273,7 @@ describe("after more replies than commands of a flight by BDAT, of which any may
       played.apply(played.conversation.receive(Buffer.from(`${ONCE}\n${first}`.replaceAll("\n", "\r\n"))));
       expect(played.receive(second ?? "").result).toBe("successful");
       expect(played.conversation.mustHangUp).toBe(true);
+      expect(played.conversation.session.learned.endangersBdat).toBe(false);
     }
   });
 
@@ -290,6 +291,26 @@ describe("after more replies than commands of a flight by BDAT, of which any may
     expect(played.result).toBe(null);
     expect(played.receive(NO).result).toBe(OUT_OF_STEP);
   });
+});
+
+test("the start of a reply behind the 250 endangers BDAT, unless it may be that of a 421", () => {
+  for (const [part, endangers] of [
+    ["42", false],
+    ["421\t", false],
+    ["421-One\r\n42", false],
+    ["45", true],
+    ["422", true],
+    ["450-One\r\n", true],
+  ] as const) {
+    const played = transact(ALL, BY_DATA).receive(OK, OK, "354 go", OK);
+    played.apply(played.conversation.receive(Buffer.from(part)));
+    const { mustHangUp, session } = played.conversation;
+    expect([played.result, mustHangUp, session.learned.endangersBdat]).toEqual([
+      "successful",
+      true,
+      endangers,
+    ]);
+  }
 });
 
 test("a reply that breaks the protocol endangers BDAT, also with DATA, and a lost connection does not", () => {

@@ -49,6 +49,18 @@ for (const { step, script, phase, mechanisms = ["PLAIN"] } of ROWS) {
   });
 }
 
+test("a 421 of which only the start arrives together with the reply to EHLO closes the connection", async () => {
+  const cut: mis.Misbehavior = (peer) => {
+    peer.write("421-4.3.2 Shut");
+    peer.after(20, () => peer.end("ting down\r\n421 4.3.2 Bye\r\n"));
+  };
+  const { receipt } = await sendOnce({ script: { ehlo: mis.then(cut) } });
+  expect(receipt).toMatchObject({
+    successful: false,
+    failure: { phase: "ehlo", code: "closed", outcome: "not-sent", retryable: true },
+  });
+});
+
 test("any other reply together with the one to STARTTLS breaks the protocol (RFC 3207 6)", async () => {
   for (const line of ["250 Injected", "235 2.7.0 Welcome", "550 5.7.1 No", "421-Not whole"]) {
     const { receipt } = await sendOnce({ script: { starttls: mis.reply("220 Go", line) } });

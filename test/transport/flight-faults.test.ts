@@ -5,6 +5,8 @@ import { createFlightSubject } from "./fixtures/flight.ts";
 
 const NO_USER = mis.reply("550 5.1.1 No such user");
 const HOUR_MS = 3_600_000;
+/** Longer than the server holds its replies. */
+const PART_MS = 30;
 
 type Subject = Awaited<ReturnType<typeof createFlightSubject>>;
 
@@ -25,6 +27,18 @@ async function prove({ server, send }: Subject): Promise<void> {
   expect(shortOf(await send())).toBe("not-sent recipient_rejected");
   server.script("rcpt", undefined);
   expect(shortOf(await send())).toBe("sent");
+}
+
+/** Writes the first part after a delay, and the second part in a segment of its own. Then closes. */
+function writeInParts([first, second]: readonly [string, string], delayMs: number): mis.Misbehavior {
+  return (peer) => {
+    const write = (): void => {
+      peer.write(first);
+      peer.after(PART_MS, () => peer.end(second));
+    };
+    if (delayMs === 0) write();
+    else peer.after(delayMs, write);
+  };
 }
 
 describe("after a rejected recipient", () => {
@@ -187,6 +201,54 @@ describe("a server that hangs up after a flight", () => {
     server.script("body", undefined);
     expect(shortOf(await send())).toBe("sent");
     expect(server.messages.map(({ via }) => via)).toEqual(["BDAT", "BDAT", "BDAT"]);
+  });
+
+  for (const parts of [
+    ["4", "21 4.3.2 Bye\r\n"],
+    ["421 4.3.2", " Bye\r\n"],
+    ["421-4.3.2 Shutting\r\n", "421 Bye\r\n"],
+  ] as const) {
+    for (const [when, delayMs] of [
+      ["behind a 250", 0],
+      ["on an idle connection", 40],
+    ] as const) {
+      test(`after a 421 in two segments ("${parts[0].trim()}" first) ${when} still gets BDAT`, async () => {
+        await using subject = await createFlightSubject();
+        const { server, send } = subject;
+        await warmUp(subject);
+        server.script("body", mis.then(writeInParts(parts, delayMs)));
+        expect(shortOf(await send())).toBe("sent");
+        server.script("body", undefined);
+        await server.closed();
+        expect(shortOf(await send())).toBe("sent");
+        expect(server.messages.map(({ via }) => via)).toEqual(["BDAT", "BDAT", "BDAT"]);
+        expect(server.connections).toHaveLength(2);
+      });
+    }
+
+    test(`after a 421 in two segments ("${parts[0].trim()}" first) in place of a message still gets BDAT`, async () => {
+      await using subject = await createFlightSubject();
+      const { server, send } = subject;
+      server.script("data", mis.then(writeInParts(parts, 0)));
+      const bytes = new TextEncoder().encode("A line of a long message\r\n".repeat(8_000));
+      expect(shortOf(await send({ bytes }))).toBe("not-sent closed");
+      server.script("data", undefined);
+      await server.closed();
+      expect(shortOf(await send())).toBe("sent");
+      expect(server.messages.map(({ via }) => via)).toEqual(["BDAT"]);
+    });
+  }
+
+  test("after the start of another reply gets DATA for an hour", async () => {
+    await using subject = await createFlightSubject();
+    const { server, send } = subject;
+    await warmUp(subject);
+    server.script("body", mis.then(writeInParts(["45", "1 4.3.0 Later\r\n"], 40)));
+    expect(shortOf(await send())).toBe("sent");
+    server.script("body", undefined);
+    await server.closed();
+    expect(shortOf(await send())).toBe("sent");
+    expect(server.messages.map(({ via }) => via)).toEqual(["BDAT", "BDAT", "DATA"]);
   });
 
   test("gets DATA for an hour", async () => {

@@ -15,7 +15,7 @@ interface Condition {
 }
 
 const BOOLEANS = ["True", "False"];
-const NAMES = "a comma-separated list, in which * and ? are wildcards and ! excludes";
+const NAMES = "a comma-separated list, in which * and ? are wildcards, ! excludes and \\, is a comma";
 
 /** Conditions by privacyIDEA's names; those from `plugin` on are Sealpost's own. */
 export const CONDITIONS: Readonly<Record<string, Condition>> = {
@@ -100,9 +100,17 @@ function blocksOf(value: string) {
   });
 }
 
+const SEPARATOR = /(?<!\\),/;
+
+/** Returns the entries of a comma-separated text. A comma inside an entry is written as `\,`. */
 export function listOf(value: string): string[] {
   return value
-    .split(",")
-    .map((entry) => entry.trim())
+    .split(SEPARATOR)
+    .map((entry) => entry.replaceAll("\\,", ",").trim())
     .filter((entry) => entry !== "");
+}
+
+/** Returns the text of which {@link listOf} returns these entries. */
+export function listText(entries: readonly unknown[]): string {
+  return entries.map((entry) => String(entry).replaceAll(",", "\\,")).join(",");
 }

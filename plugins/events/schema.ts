@@ -13,7 +13,7 @@ import {
 } from "sealpost/plugin";
 import * as v from "valibot";
 import type { RecipientBounds } from "./bounds.ts";
-import { CONDITIONS, conditionProblem, listOf } from "./conditions.ts";
+import { CONDITIONS, conditionProblem, listOf, listText } from "./conditions.ts";
 import {
   ACTIONS,
   type ActionName,
@@ -216,7 +216,7 @@ function readOptions(given: BindingParams, action: ActionName): Record<string, s
   const names = Object.keys(optionEntries).filter((name) => given[name] !== undefined);
   const options = names.map((name) => {
     const value = given[name];
-    return [name.slice(OPTION.length), Array.isArray(value) ? value.join(",") : String(value)] as const;
+    return [name.slice(OPTION.length), Array.isArray(value) ? listText(value) : String(value)] as const;
   });
   for (const [name, { required, visibleIf }] of Object.entries(OPTIONS[action])) {
     const isStored = SECRET_OPTIONS.some((secret) => secret === name);
@@ -270,7 +270,7 @@ function toBoolean(value: unknown): string {
 }
 
 function toText(value: unknown): string | null {
-  const text = Array.isArray(value) ? value.join(",") : value;
+  const text = Array.isArray(value) ? listText(value) : value;
   const isLine = typeof text === "string" && text.length <= MAX_CHARACTERS && !/\p{Cc}/u.test(text);
   return isLine && text.isWellFormed() ? text : null;
 }

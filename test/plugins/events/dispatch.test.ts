@@ -161,6 +161,22 @@ describe("conditions", () => {
     await addUser(instance);
     expect(await deliveredMails(instance)).toHaveLength(holds ? 1 : 0);
   });
+
+  test.each<[unknown, string, boolean]>([
+    ["Lee\\, Ann", "Lee\\, Ann", true],
+    ["bea, Lee\\, A*", "bea, Lee\\, A*", true],
+    ["*, !lee\\, ann", "*, !lee\\, ann", false],
+    [["bea", "lee, ann"], "bea,lee\\, ann", true],
+    ["Lee, Ann", "Lee, Ann", false],
+  ])("username %j is stored as %j, and applies to Lee, Ann: %p", async (username, stored, holds) => {
+    await using instance = await eventsInstance();
+    await bind(instance, { conditions: { username } });
+    expect((await instance.request("GET", "/event/1")).value).toMatchObject([
+      { conditions: { username: stored } },
+    ]);
+    await addUser(instance, { username: "Lee, Ann" });
+    expect(await deliveredMails(instance)).toHaveLength(holds ? 1 : 0);
+  });
 });
 
 describe("templates", () => {

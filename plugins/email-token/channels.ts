@@ -45,6 +45,8 @@ interface Channel {
   readonly verifySetting: "email.verify_enrollment" | "sms.verify_enrollment";
   /** The setting, and the parameter of a token, that names the server definition or gateway. */
   readonly identifierSetting: "email.identifier" | "sms.identifier";
+  /** The parameters of a token that say where its codes go: a fixed address, or that of the directory. */
+  readonly addressParameters: readonly ["email", "dynamic_email"] | readonly ["phone", "dynamic_phone"];
   /** Template of the prompt, or empty for the built-in one. */
   readonly prompt: (settings: TokenSettings) => string;
   readonly redacted: (address: string) => Readonly<Record<string, string>>;
@@ -65,6 +67,7 @@ export const CHANNELS: Readonly<Record<TokenType, Channel>> = {
     validSeconds: (settings) => settings["email.validtime"],
     verifySetting: "email.verify_enrollment",
     identifierSetting: "email.identifier",
+    addressParameters: ["email", "dynamic_email"],
     prompt: (settings) => settings["email.challenge_text"],
     redacted: (address) => ({ email_redacted: redactedAddress(address) }),
   },
@@ -77,6 +80,7 @@ export const CHANNELS: Readonly<Record<TokenType, Channel>> = {
     validSeconds: (settings) => settings["sms.providerTimeout"],
     verifySetting: "sms.verify_enrollment",
     identifierSetting: "sms.identifier",
+    addressParameters: ["phone", "dynamic_phone"],
     prompt: (settings) => settings["sms.challenge_text"],
     redacted: (phone) => ({ phone_redacted: redactedPhone(phone) }),
   },

@@ -6,6 +6,8 @@ import {
   type Env,
   invalidParameter,
   missingParameter,
+  type Notice,
+  notice,
   type Sms,
 } from "sealpost/plugin";
 import { CHANNELS } from "./channels.ts";
@@ -173,8 +175,7 @@ async function routeChange(
 
 /** Returns the fixed address, or an empty text if the directory's address is used at the time of sending. */
 function addressOf(params: InitParams, hasDirectory: boolean): string {
-  const [fixed, dynamic] =
-    params.type === "email" ? (["email", "dynamic_email"] as const) : (["phone", "dynamic_phone"] as const);
+  const [fixed, dynamic] = CHANNELS[params.type].addressParameters;
   if (!params[dynamic]) {
     const address = params[fixed];
     if (address) return address;
@@ -183,4 +184,13 @@ function addressOf(params: InitParams, hasDirectory: boolean): string {
   if (!hasDirectory) throw invalidParameter(dynamic, "there is no directory");
   if (params.user === "") throw missingParameter("user");
   return "";
+}
+
+/** Returns a notice for each parameter of an address that only tokens of another type have. */
+export function unusedAddresses(params: InitParams): readonly Notice[] {
+  const { type } = params;
+  return Object.values(CHANNELS)
+    .filter((channel) => channel !== CHANNELS[type])
+    .flatMap(({ addressParameters }) => addressParameters.filter((name) => params[name]))
+    .map((name) => notice("unused_parameter", name, { name, type }));
 }

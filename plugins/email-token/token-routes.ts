@@ -1,6 +1,7 @@
 import { pageOf, respond, route, tagged } from "sealpost/plugin";
 import * as v from "valibot";
 import { CHANNELS } from "./channels.ts";
+import { unusedAddresses } from "./enroll.ts";
 import { createTokens, type Tokens, type TokensDeps } from "./manage.ts";
 import {
   describeParams,
@@ -45,6 +46,7 @@ export function tokenRoutes(deps: TokensDeps & { readonly verifyEnrollment: Veri
         errors: [404, 409],
       },
       async (c, { body }) => {
+        c.set("notices", [...c.get("notices"), ...unusedAddresses(body)]);
         if (body.verify === "") return respondToInit(await tokens.init(c, body));
         const serial = await deps.verifyEnrollment(c, body);
         return respond(true, { detail: { serial, rollout_state: "enrolled" as const } });

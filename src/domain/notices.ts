@@ -28,6 +28,8 @@ export const NOTICES = {
   password_unreadable: "The password of {identifier} cannot be decrypted: enter it again.",
   unknown_parameter:
     "The parameter {name} is not known and has no effect: the nearest known name is {nearest}.",
+  /** A parameter of another type of token, which the forms of some clients keep. */
+  unused_parameter: "The parameter {name} has no effect: tokens of type {type} do not use it.",
   /** A gateway or a setting names a definition that does not exist. */
   server_missing: "No SMTP server is named {identifier}: create it or change the setting.",
   /** A setting whose messages contain a link. */

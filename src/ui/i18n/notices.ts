@@ -24,6 +24,7 @@ const GERMAN: Readonly<Record<NoticeCode, string>> = {
   tls_incomplete: "Dem Client-Zertifikat fehlt ein Teil.",
   password_unreadable: "Das Passwort lässt sich nicht entschlüsseln: Geben Sie es neu ein.",
   unknown_parameter: "Ein Parameter ist nicht bekannt und bleibt ohne Wirkung.",
+  unused_parameter: "Ein Parameter bleibt bei dieser Art von Token ohne Wirkung.",
   server_missing: "Ein SMTP-Server dieses Namens fehlt.",
   base_url_missing: "Ohne SEALPOST_BASE_URL gibt es keine Links.",
   expires_soon: "Das Zertifikat läuft bald ab.",

@@ -64,6 +64,28 @@ describe("what clients of privacyIDEA expect:", () => {
     expect(transactionOf(await it.check({ user, pass: pin }))).toMatch(/^\d{20}$/);
   });
 
+  test("the address of another type of token, which forms keep, has no effect and a warning", async () => {
+    await using it = await started();
+    const init = { type: "email", user: "ann", dynamic_email: true };
+    const sms = { phone: "+49 170 7654321", dynamic_phone: true };
+    const kept = await it.post("/token/init", { ...init, ...sms });
+    expect([kept.status, kept.detail?.warnings]).toEqual([
+      200,
+      Object.keys(sms).map(
+        (name) => `The parameter ${name} has no effect: tokens of type email do not use it.`,
+      ),
+    ]);
+    const { value } = await it.request("GET", "/token/", { query: { serial: String(kept.detail?.serial) } });
+    expect(value).toMatchObject({ tokens: [{ info: { dynamic_email: true } }] });
+    const empty = await it.post("/token/init", {
+      ...init,
+      phone: "",
+      dynamic_phone: false,
+      "sms.identifier": "",
+    });
+    expect([empty.status, empty.detail?.warnings]).toEqual([200, undefined]);
+  });
+
   test("a challenge prefers the interactive mode", async () => {
     await using it = await started();
     await it.enroll({ pin: PIN });

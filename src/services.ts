@@ -12,6 +12,7 @@ import type { Plugin } from "./contracts/plugin/definition.ts";
 import type { Transport } from "./contracts/transport.ts";
 import type { Wake, WakeSource } from "./contracts/wake.ts";
 import type { AuditActor } from "./domain/audit.ts";
+import type { TargetLimits } from "./domain/endpoint.ts";
 import type { CidrBlock } from "./domain/network.ts";
 import { CORE_RIGHTS, type Right } from "./domain/policy.ts";
 import { uuidFrom } from "./domain/uuid.ts";
@@ -44,7 +45,7 @@ import { createGuards, type Guards } from "./wire/guard.ts";
 import { createDrain, createWake, createWork, type Drain, type InvocationDrains, type Work } from "./work.ts";
 
 /** The parts that depend on the runtime: chosen by `sealpost/bun`, `sealpost/deno` or `sealpost/workers`, or by the host. */
-export interface Drivers {
+export interface Drivers extends TargetLimits {
   readonly database: Database;
   readonly keyring: Keyring;
   readonly transport: Transport;
@@ -61,8 +62,6 @@ export interface Drivers {
   readonly abortDeliveries?: () => void;
   /** Aborted by `abortDeliveries`; queued mail that no server has received yet is then released. */
   readonly deliveriesAborted?: AbortSignal;
-  /** Ports that the platform does not connect to, for warnings. Default: none. */
-  readonly blockedPorts?: readonly number[];
   /** Password hashes computed at a time. Keep it below the number of cores, so that other work goes on. Default: 1. */
   readonly maxHashes?: number;
   /** Computes password hashes. Default: on this machine. */
@@ -290,7 +289,7 @@ function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins:
     baseUrl: (settings.baseUrl ?? "").replace(/\/+$/, ""),
     trustedClients: settings.trustedClients ?? [],
     requestMs: settings.pluginRequestMs ?? DEFAULT_REQUEST_MS,
-    blockedPorts: drivers.blockedPorts ?? [],
+    targets: drivers,
     http: drivers.http ?? createFetchClient({ egress: "private", ports: [] }),
     sealed: createSealedRepository(database, plugins.sealed),
     audit: createAuditRepository(database, meter),

@@ -1,5 +1,5 @@
 import { invalidParameter } from "../errors.ts";
-import { asciiHostName, canonicalIp } from "./network.ts";
+import { asciiHostName, canonicalIp, type EgressPolicy } from "./network.ts";
 import type { Endpoint, MailApi, Security, ServerDefinition } from "./smtp-server.ts";
 
 /** RFC 8314 7.3: the port of implicit TLS submission. */
@@ -24,6 +24,14 @@ const FINAL_DOT = /[.。．｡]$/u;
 /** Unlike `trim()`, this leaves line ends, which make the text invalid. */
 const OUTER_BLANKS = /^\p{Zs}+|\p{Zs}+$/gu;
 const STRENGTH: Readonly<Record<Security, number>> = { none: 0, starttls: 1, implicit: 1 };
+
+/** The targets that an instance cannot send to, as far as they are known before a connection. */
+export interface TargetLimits {
+  /** Ports that the platform does not connect to, for warnings. Default: none. */
+  readonly blockedPorts?: readonly number[];
+  /** The policy under which the transport connects, for warnings. Default: none is known. */
+  readonly egress?: EgressPolicy;
+}
 
 /**
  * Parses `server`, `port` and `tls` of a definition. `server` is one of {@link SERVER_FORMS}, with optional blanks around

@@ -10,6 +10,7 @@ import type { HttpClient } from "../contracts/http-client.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Transport } from "../contracts/transport.ts";
 import type { Wake } from "../contracts/wake.ts";
+import type { TargetLimits } from "../domain/endpoint.ts";
 import type { ResolvedServer } from "../domain/smtp-server.ts";
 import { timeUuidFrom } from "../domain/uuid.ts";
 import type { Keyring } from "../secrets/keyring.ts";
@@ -103,8 +104,7 @@ interface MailServicesDeps {
   readonly baseUrl: string;
   /** Retention of final messages, in days. */
   readonly mailDays: number;
-  /** Ports that the platform does not connect to. */
-  readonly blockedPorts: readonly number[];
+  readonly targets: TargetLimits;
   /** Default: by the kind of database. */
   readonly lease?: LeaseTimes;
   readonly meter: Meter;

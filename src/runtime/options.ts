@@ -1,6 +1,6 @@
 import type { Config } from "../config.ts";
+import type { EgressMode } from "../domain/network.ts";
 import type { SealpostOptions } from "../sealpost.ts";
-import type { EgressMode } from "../transport/egress.ts";
 
 /** Options of a host app's drivers. Each has the meaning and the default of the environment variable named there. */
 export interface DriversOptions {

@@ -2,17 +2,11 @@ import net, { type Socket } from "node:net";
 import tls from "node:tls";
 import { type Connect, ConnectError, type ConnectTarget } from "../contracts/transport.ts";
 import { type FailureCode, notSent, type Phase } from "../domain/delivery.ts";
-import { type EgressMode, isEgressAllowed } from "./egress.ts";
+import { type EgressPolicy, isTargetAllowed } from "../domain/network.ts";
 import { untilReady } from "./sockets.ts";
 
 /** Cloudflare does not let Workers connect to this port. */
 const RELAY_PORT = 25;
-
-export interface ConnectByNameOptions {
-  readonly egress: EgressMode;
-  /** Ports that mail may be sent to. Empty: any port. */
-  readonly ports: readonly number[];
-}
 
 /**
  * Creates the {@link Connect} of Cloudflare Workers. The platform resolves names and verifies certificates, both by the
@@ -24,11 +18,9 @@ export interface ConnectByNameOptions {
  * The platform does not report why a connection failed. A host without an address, or one that does not accept
  * the connection, is `unreachable`. A failure of TLS on a port that can be reached is `tls_failed`.
  */
-export function createConnectByName({ egress, ports }: ConnectByNameOptions): Connect {
-  const isAllowed = (host: string, port: number): boolean =>
-    (ports.length === 0 || ports.includes(port)) && (net.isIP(host) === 0 || isEgressAllowed(host, egress));
+export function createConnectByName(policy: EgressPolicy): Connect {
   return async (target, { signal, onPhase }) => {
-    if (!isAllowed(target.host, target.port)) throw failed("policy", "egress_denied");
+    if (!isTargetAllowed(target.host, target.port, policy)) throw failed("policy", "egress_denied");
     if (target.identity) throw failed("certificate", "unsupported_here");
     onPhase?.("connect");
     if (!target.tls) return dial(target, signal);

@@ -5,17 +5,14 @@ import { onAbort } from "../async/abort.ts";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
 import { BoundedCache } from "../domain/bounded-cache.ts";
 import { type DialedAddress, type FailureCode, notSent, type Phase } from "../domain/delivery.ts";
-import { type EgressMode, isEgressAllowed } from "./egress.ts";
+import { type EgressPolicy, isEgressAllowed } from "../domain/network.ts";
 import { failureCodeOf, lookupFailureCode, tlsFailure } from "./socket-errors.ts";
 import { hasPeerCertificate, startTls, tlsOptionsFor, untilReady } from "./sockets.ts";
 
 /** Resolves a name to all its addresses, in the resolver's order. */
 type Lookup = (host: string) => Promise<readonly { readonly address: string }[]>;
 
-export interface ConnectOptions {
-  readonly egress: EgressMode;
-  /** Ports that mail may be sent to. Empty: any port. */
-  readonly ports: readonly number[];
+export interface ConnectOptions extends EgressPolicy {
   /** Certificate authorities in PEM that implicit TLS trusts in addition to the default roots. */
   readonly ca?: readonly string[];
   readonly lookup?: Lookup;

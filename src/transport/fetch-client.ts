@@ -1,13 +1,14 @@
 import { type HttpClient, HttpError } from "../contracts/http-client.ts";
+import type { EgressPolicy } from "../domain/network.ts";
 import { createResponse, type HttpProgress, httpErrorOf, readBounded } from "./http-response.ts";
-import { type HttpPolicy, httpTarget } from "./http-target.ts";
+import { httpTarget } from "./http-target.ts";
 
 /**
  * Creates the {@link HttpClient} of runtimes that only have `fetch`, such as Cloudflare Workers. The platform resolves
  * names, so the policy applies to URLs, ports and literal addresses. It does not report how far a failed request got:
  * every failure is an {@link HttpError} of a request that may have arrived.
  */
-export function createFetchClient(policy: HttpPolicy): HttpClient {
+export function createFetchClient(policy: EgressPolicy): HttpClient {
   return async ({ url, method, headers, body }, { signal, maxResponseBytes, onPhase, onComplete }) => {
     httpTarget(url, policy);
     signal.throwIfAborted();

@@ -1,15 +1,8 @@
-import { isIP, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
-import { isSafeUrl } from "../domain/network.ts";
-import { type EgressMode, isEgressAllowed } from "./egress.ts";
+import { type EgressPolicy, isSafeUrl, isTargetAllowed } from "../domain/network.ts";
 
-export interface HttpPolicy {
-  readonly egress: EgressMode;
-  /** Ports that requests may go to, besides 443. Empty: any port. */
-  readonly ports: readonly number[];
-}
-
-interface HttpConnectOptions extends HttpPolicy {
+interface HttpConnectOptions extends EgressPolicy {
   /** Opens the sockets, under the same policy. */
   readonly connect: Connect;
 }
@@ -29,15 +22,14 @@ export function httpPorts(ports: readonly number[]): readonly number[] {
  * Returns where a request goes.
  * @throws {ConnectError} `egress_denied` for a URL that the policy does not allow, whatever its host resolves to.
  */
-export function httpTarget(url: URL, { egress, ports }: HttpPolicy): Parameters<Connect>[0] {
+export function httpTarget(url: URL, { egress, ports }: EgressPolicy): Parameters<Connect>[0] {
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const tls = url.protocol === "https:";
   const port = url.port === "" ? (tls ? HTTPS_PORT : HTTP_PORT) : Number(url.port);
   const isAllowed =
     isSafeUrl(url.href) &&
     (tls || egress === "private") &&
-    (ports.length === 0 || httpPorts(ports).includes(port)) &&
-    (isIP(host) === 0 || isEgressAllowed(host, egress));
+    isTargetAllowed(host, port, { egress, ports: httpPorts(ports) });
   if (!isAllowed) throw new ConnectError("policy", "egress_denied", false);
   return { host, port, tls };
 }

@@ -147,6 +147,47 @@ describe("a definition with a provider", () => {
   });
 });
 
+describe("a target that the egress policy denies", () => {
+  const egress = { egress: "public", ports: [587] } as const;
+
+  test("is saved and tested with one and the same warning", async () => {
+    await using instance = await testInstance({ egress });
+    const denied = [
+      "169.254.169.254",
+      "10.0.0.1",
+      "[::1]",
+      "[::ffff:10.0.0.1]",
+      "smtp://mail.example.org:25",
+    ];
+    for (const server of denied) {
+      const saved = await save(instance, { server, port: 587 });
+      expect([server, saved.status, saved.detail]).toEqual([
+        server,
+        200,
+        {
+          warnings: [
+            "This instance may not send to that server or port: see SEALPOST_EGRESS and SEALPOST_EGRESS_PORTS.",
+          ],
+          notices: [{ code: "egress_denied", parameter: "server" }],
+        },
+      ]);
+      expect(codesOf(await send(instance, { server, port: 587 }))).toEqual(["egress_denied server"]);
+    }
+  });
+
+  test("may be behind a name, which is not resolved and has no warning", async () => {
+    await using instance = await testInstance({ egress });
+    for (const server of [
+      "mail.example.org",
+      "localhost",
+      "192.0.2.1.example.org",
+      "8.8.8.8",
+      "graph://common",
+    ])
+      expect([server, codesOf(await save(instance, { server, port: 587 }))]).toEqual([server, []]);
+  });
+});
+
 describe("a test of a definition with a provider", () => {
   test("sends to the server of the preset", async () => {
     await using instance = await testInstance();

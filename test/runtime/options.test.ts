@@ -30,6 +30,15 @@ test("settingsOf() maps every option to an existing setting", () => {
   expect(Object.keys(settings)).toHaveLength(9);
 });
 
+test("the drivers of every runtime have their egress policy, for warnings", async () => {
+  const options = { egress: "public", egressPorts: [587], keys: KEYS } as const;
+  await using opened = new AsyncDisposableStack();
+  const { database, ...local } = await openDrivers({ ...options, databaseUrl: ":memory:" });
+  opened.use(database);
+  for (const { egress } of [local, createDrivers({ ...options, databaseUrl: SERVER })])
+    expect(egress).toEqual({ egress: "public", ports: [587] });
+});
+
 test("openDrivers() names an invalid option by its setting", async () => {
   const wrong = openDrivers({ databaseUrl: "mysql://db.example.org" });
   await expect(wrong).rejects.toMatchObject({ code: "bad_setting", parameter: "SEALPOST_DATABASE_URL" });

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { ConnectError } from "../../src/contracts/transport.ts";
+import type { EgressPolicy } from "../../src/domain/network.ts";
 import { startSmtpServer } from "../../src/testing/smtp/index.ts";
-import { type ConnectByNameOptions, createConnectByName } from "../../src/transport/connect-by-name.ts";
+import { createConnectByName } from "../../src/transport/connect-by-name.ts";
 import { never } from "./support.ts";
 
-async function errorOf(options: Partial<ConnectByNameOptions>, host: string, port: number) {
+async function errorOf(options: Partial<EgressPolicy>, host: string, port: number) {
   const connect = createConnectByName({ egress: "private", ports: [], ...options });
   const error: unknown = await connect({ host, port, tls: false }, { signal: never }).catch(
     (e: unknown) => e,

@@ -1,6 +1,7 @@
 import { invalidParameter, missingParameter } from "../../errors.ts";
-import { parseEndpoint } from "../endpoint.ts";
+import { parseEndpoint, type TargetLimits } from "../endpoint.ts";
 import { parseMailbox } from "../mailbox.ts";
+import { isTargetAllowed } from "../network.ts";
 import { type Notice, notice } from "../notices.ts";
 import { CENSORED, type Secret } from "../secret.ts";
 import { DEFINITION_DEFAULTS, type Endpoint, type ServerDefinition } from "../smtp-server.ts";
@@ -127,20 +128,23 @@ type Definition = Pick<ServerDefinition, "provider" | "server" | "port" | "tls" 
 /**
  * Returns notices about values that do not fit the preset of a definition, or the platform.
  * @param password as sent: `undefined` or `__CENSORED__` if none was
- * @param blockedPorts ports that the platform does not connect to
  */
 export function presetNotices(
   definition: Definition,
   password: Secret | undefined,
-  blockedPorts: readonly number[],
+  { blockedPorts = [], egress }: TargetLimits,
 ): readonly Notice[] {
   const preset = presetOf(definition.provider);
   const endpoint = parseEndpoint(definition);
   // A mail API has neither a mail server nor its login.
   if (endpoint === null || endpoint.protocol !== undefined) return [];
-  const blocked = blockedPorts.includes(endpoint.port) ? [blockedNotice(preset, endpoint)] : [];
+  const { host, port } = endpoint;
+  const blocked = [
+    ...(egress && !isTargetAllowed(host, port, egress) ? [notice("egress_denied", "server")] : []),
+    ...(blockedPorts.includes(port) ? [blockedNotice(preset, endpoint)] : []),
+  ];
   if (preset === null) return blocked;
-  const isOwn = isHostOf(preset, endpoint.host);
+  const isOwn = isHostOf(preset, host);
   return [
     ...(isOwn ? tlsNotices(preset, endpoint) : [hostNotice(preset, endpoint)]),
     ...blocked,

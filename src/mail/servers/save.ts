@@ -4,6 +4,7 @@ import type { Platform } from "../../contracts/platform.ts";
 import type { Wake } from "../../contracts/wake.ts";
 import { type AuditActor, type AuditEntry, auditEntry } from "../../domain/audit.ts";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
+import type { TargetLimits } from "../../domain/endpoint.ts";
 import { senderOf } from "../../domain/mailbox.ts";
 import type { Notice } from "../../domain/notices.ts";
 import { fillFromPreset, presetNotices } from "../../domain/providers/preset.ts";
@@ -99,8 +100,7 @@ interface SaveDeps extends CommitDefinitionDeps {
   readonly usageOf: (identifier: string) => Promise<Usage>;
   readonly platform: Platform;
   readonly newId: () => string;
-  /** Ports that the platform does not connect to. */
-  readonly blockedPorts: readonly number[];
+  readonly targets: TargetLimits;
 }
 
 /** The secrets that get another value; `undefined` keeps the stored one. */
@@ -179,7 +179,7 @@ export async function commitDefinition(
 
 /** Returns the row to write, the secrets that stay as they are, and what to report. */
 async function plan(
-  { servers, platform, newId, blockedPorts }: SaveDeps,
+  { servers, platform, newId, targets }: SaveDeps,
   identifier: string,
   given: ServerInput,
   stored: SmtpServerRow | undefined,
@@ -213,7 +213,7 @@ async function plan(
     version: (stored?.version ?? 0) + 1,
   };
   const notices = [
-    ...presetNotices(input, given.password, blockedPorts),
+    ...presetNotices(input, given.password, targets),
     ...loginNotices,
     ...(inspection ? identityNotices(inspection, input) : []),
   ];

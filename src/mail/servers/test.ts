@@ -2,7 +2,7 @@ import type { Platform } from "../../contracts/platform.ts";
 import type { AuditActor } from "../../domain/audit.ts";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import type { Checkpoint } from "../../domain/delivery.ts";
-import { endpointOf, parseEndpoint } from "../../domain/endpoint.ts";
+import { endpointOf, parseEndpoint, type TargetLimits } from "../../domain/endpoint.ts";
 import type { Mailbox } from "../../domain/mailbox.ts";
 import type { Notice } from "../../domain/notices.ts";
 import { fillFromPreset, presetNotices } from "../../domain/providers/preset.ts";
@@ -100,8 +100,7 @@ interface TestMailDeps {
   readonly tokensFor: TokensFor;
   readonly encryption: Pick<Encryption, "assertUsable">;
   readonly platform: Platform;
-  /** Ports that the platform does not connect to. */
-  readonly blockedPorts: readonly number[];
+  readonly targets: TargetLimits;
 }
 
 /**
@@ -127,7 +126,7 @@ export function createTestMail(deps: TestMailDeps): TestMail {
       const stored = await storedOf(deps, identifier);
       const filled = fillFromPreset(given, stored);
       const input = { ...filled, ...resolveFurther(filled, baseOf(stored, filled)) };
-      return { input, notices: presetNotices(input, given.password, deps.blockedPorts) };
+      return { input, notices: presetNotices(input, given.password, deps.targets) };
     },
 
     assertCertificate: (certificates) => encryption.assertUsable(certificates, "recipient_certificate"),

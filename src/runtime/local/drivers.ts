@@ -78,6 +78,7 @@ export async function openLocalDrivers(config: Config): Promise<LocalDrivers> {
         now,
       }),
       http,
+      egress: { egress, ports },
       platform,
       wake,
       tracer,

@@ -76,6 +76,7 @@ export function createWorkerDrivers(
     transport,
     http,
     blockedPorts: [RELAY_PORT],
+    egress: { egress, ports },
     drains: { ...drainsOf(transport), isShared: isObject },
     ...(wake && { wake }),
     platform,

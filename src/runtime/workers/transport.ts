@@ -2,8 +2,8 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Config } from "../../config.ts";
 import type { Delivery, JointTransport, Transport } from "../../contracts/transport.ts";
 import { noConnection, notAttempted, type Receipt } from "../../domain/delivery.ts";
+import type { EgressPolicy } from "../../domain/network.ts";
 import { createTransportByProtocol, sendsJointly } from "../../transport/by-protocol.ts";
-import type { ConnectByNameOptions } from "../../transport/connect-by-name.ts";
 import type { ApiDeps } from "../../transport/mail-api/run.ts";
 import {
   createSmtpTransport,
@@ -62,7 +62,7 @@ export interface WorkerTransport {
   create(options: WorkerTransportOptions): ScopedTransport;
 }
 
-interface WorkerTransportOptions extends ConnectByNameOptions {
+interface WorkerTransportOptions extends EgressPolicy {
   readonly ehloName: string;
   /** How requests to mail APIs are sent. */
   readonly apis: ApiDeps;

@@ -18,6 +18,7 @@ const GERMAN: Readonly<Record<NoticeCode, string>> = {
   provider_username: "Der Anbieter erwartet einen anderen Benutzernamen.",
   provider_secret: "Der Anbieter erwartet ein anderes Passwort.",
   provider_oauth: "Der Anbieter schafft Passwörter für SMTP ab: Verwenden Sie Zugriffstoken.",
+  egress_denied: "Diese Instanz darf nicht an diesen Server oder Port senden.",
   port_blocked: "Diese Plattform verbindet sich nicht mit diesem Port.",
   sign_in_unused: "Die Definition verwendet die Anmeldung eines Benutzers nicht.",
   mailbox_unverified: "Der Anbieter hat das Postfach nicht genannt: Testen Sie die Definition.",

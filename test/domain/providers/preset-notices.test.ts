@@ -14,7 +14,7 @@ type Change = Partial<Record<keyof typeof DEFINITION | "password", string | numb
 
 function noticesOf({ password = "", ...change }: Change, blockedPorts: readonly number[] = []) {
   const definition = { ...DEFINITION, ...change } as Parameters<typeof presetNotices>[0];
-  return presetNotices(definition, new Secret(String(password)), blockedPorts);
+  return presetNotices(definition, new Secret(String(password)), { blockedPorts });
 }
 
 describe("presetNotices()", () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { isIP } from "node:net";
 import fc from "fast-check";
-import { isEgressAllowed } from "../../src/transport/egress.ts";
+import { isEgressAllowed, isTargetAllowed } from "../../src/domain/network.ts";
 
 const ALWAYS_DENIED = [
   "0.0.0.0",
@@ -95,6 +96,37 @@ describe("isEgressAllowed()", () => {
     fc.assert(
       fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (address) => {
         expect(isEgressAllowed(address, "public") && !isEgressAllowed(address, "private")).toBe(false);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+describe("isTargetAllowed()", () => {
+  const policy = { egress: "public", ports: [25, 587] } as const;
+
+  test("allows a name, which is resolved later, on the ports of the policy", () => {
+    for (const name of ["mail.example.org", "localhost", "10.0.0.1.example.org", "a"]) {
+      expect(isTargetAllowed(name, 587, policy)).toBe(true);
+      expect(isTargetAllowed(name, 465, policy)).toBe(false);
+      expect(isTargetAllowed(name, 465, { ...policy, ports: [] })).toBe(true);
+    }
+  });
+
+  test("denies what isEgressAllowed() denies, in every form that a socket takes for an address", () => {
+    const zone = fc.constantFrom("", "%eth0", "%25eth-0", "%1");
+    const forms = fc.oneof(
+      fc.ipV4(),
+      fc.ipV4Extended(),
+      fc.tuple(fc.ipV6(), zone).map((parts) => parts.join("")),
+    );
+    const denied = fc
+      .oneof(forms, fc.constantFrom(...ALWAYS_DENIED, ...PRIVATE_ONLY))
+      .filter((text) => isIP(text) !== 0);
+    fc.assert(
+      fc.property(denied, fc.constantFrom("public", "private"), (address, egress) => {
+        const isAllowed = isTargetAllowed(address, 25, { ...policy, egress });
+        expect([address, isAllowed]).toEqual([address, isEgressAllowed(address, egress)]);
       }),
       { numRuns: 2000 },
     );

@@ -173,12 +173,23 @@ describe("a message is sent again", () => {
     }
   });
 
-  test("not if the connection is new", async () => {
-    await using server = await startSmtpServer({ script: { data: mis.reply(LIMIT) } });
-    await using transport = makeTransport();
-    expect((await sendTo(transport, serverAt(server.port))).successful).toBe(false);
-    expect(server.connections).toHaveLength(1);
-  });
+  // It has carried nothing, so the server defers the message or the client (Postfix and nodemailer open no other one, either).
+  for (const [step, line] of [
+    ["data", LIMIT],
+    ["rcpt", "421 4.7.0 Unusual rate, try again later"],
+    ["data", "421 4.3.2 Shutting down"],
+    ["body", "421 4.7.0 Temporarily deferred"],
+  ] as const) {
+    test(`not if the connection is new (${line.slice(0, 9)} at ${step})`, async () => {
+      const how = line.startsWith("421") ? mis.replyAndClose(line) : mis.reply(line);
+      await using server = await startSmtpServer({ script: { [step]: how } });
+      await using transport = makeTransport();
+      expect(await sendTo(transport, serverAt(server.port))).toMatchObject({
+        failure: { code: "rate_limited", outcome: "not-sent", fault: "server", retryable: true },
+      });
+      expect(server.connections).toHaveLength(1);
+    });
+  }
 });
 
 /** Bound of each phase. A whole delivery has four of them, without the wait for the last reply. */

@@ -1,12 +1,12 @@
 import { FILE_PARAMETERS } from "../domain/definition-fields.ts";
-import { invalidParameter, type SealpostError } from "../errors.ts";
+import { invalidParameter, SealpostError } from "../errors.ts";
 import { readFileText } from "../smime/file-text.ts";
 
 /** Bytes as characters, so that a form can be split before it is decoded. */
 const binary = {
-  // The decoder of this name is that of Windows-1252, which changes octets from 0x80 to 0x9f.
-  decode: (bytes: Uint8Array) => Array.from(bytes, (octet) => String.fromCharCode(octet)).join(""),
-  encode: (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0)),
+  // Not TextDecoder: its "latin1" is Windows-1252, which changes octets from 0x80 to 0x9f.
+  decode: (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1"),
+  encode: (text: string) => new Uint8Array(Buffer.from(text, "latin1")),
 };
 const END_OF_HEADER = "\r\n\r\n";
 const ESCAPE = /%([0-9a-f]{2})/gi;
@@ -52,26 +52,71 @@ function notUtf8(name: string): SealpostError {
   return invalidParameter(name, "expected UTF-8");
 }
 
-/** Returns the bytes after the header of a part. */
-function contentOf(part = ""): Uint8Array<ArrayBuffer> {
-  return binary.encode(part.slice(part.indexOf(END_OF_HEADER) + END_OF_HEADER.length));
+/** A multipart form: its bytes and the boundary of its parts. */
+interface MultipartForm {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly boundary: string;
+}
+type Entries = readonly (readonly [name: string, value: unknown])[];
+
+const BOUNDARY = /;\s*boundary=(?:"([^"]+)"|([^\s;]+))/i;
+/** A boundary that Node.js takes. RFC 2046 5.1.1 allows shorter ones, and other characters. */
+const PLAIN_BOUNDARY = /^[\w'-]{27,70}$/;
+/** Shows that the text of a part may have been in another encoding. */
+const DOUBTFUL = /[\0\ufffd]/;
+
+/**
+ * Reads a multipart form. A parameter that may be a file is one if its bytes are not UTF-8, or have NUL.
+ * @param type its media type, with the boundary
+ * @throws {SealpostError} `invalid_parameter` for a malformed form, and for another text that is not UTF-8
+ */
+export async function readMultipart(bytes: Uint8Array<ArrayBuffer>, type: string): Promise<Entries> {
+  const [, quoted, token = ""] = BOUNDARY.exec(type) ?? [];
+  const boundary = quoted ?? token;
+  if (boundary === "") throw malformed();
+  const form = PLAIN_BOUNDARY.test(boundary) ? { bytes, boundary } : withPlainBoundary({ bytes, boundary });
+  const entries = await entriesOf(form);
+  if (entries.every(([, value]) => typeof value === "string" && !DOUBTFUL.test(value))) return entries;
+  return readFiles(await entriesOf(markFiles(form)), form);
+}
+
+/** Returns a form with a boundary that every runtime takes. No part can have it, because it cannot be guessed. */
+function withPlainBoundary(form: MultipartForm): MultipartForm {
+  const boundary = crypto.randomUUID();
+  // A delimiter begins a line (RFC 2046 5.1.1), which may be the first.
+  const lines = `\r\n${binary.decode(form.bytes)}`;
+  const delimited = lines.replaceAll(`\r\n--${form.boundary}`, `\r\n--${boundary}`);
+  return { bytes: binary.encode(delimited.slice(2)), boundary };
+}
+
+async function entriesOf({ bytes, boundary }: MultipartForm): Promise<Entries> {
+  const headers = { "content-type": `multipart/form-data; boundary="${boundary}"` };
+  const form = await new Response(bytes, { headers }).formData().catch((cause) => {
+    throw malformed(cause);
+  });
+  // Deno accepts a form that was cut off, without its last fields.
+  if (!isClosed({ bytes, boundary })) throw malformed();
+  return [...form.entries()];
+}
+
+function malformed(cause?: unknown): SealpostError {
+  const message = "ERR905: Invalid parameter: body: expected multipart/form-data with its last boundary";
+  return new SealpostError("invalid_parameter", message, { parameter: "body", cause });
+}
+
+/** Whether a form ends with the delimiter that closes it (RFC 2046 5.1.1). Text may follow it. */
+function isClosed({ bytes, boundary }: MultipartForm): boolean {
+  return `\r\n${binary.decode(bytes)}`.includes(`\r\n--${boundary}--`);
 }
 
 /** Marks the parts of the parameters that may be files as such, so that their bytes are kept. */
-export function markFiles(body: Uint8Array): Uint8Array<ArrayBuffer> {
-  return binary.encode(binary.decode(body).replace(TEXT_PART, '$1; filename="text"\r'));
+function markFiles({ bytes, boundary }: MultipartForm): MultipartForm {
+  return { bytes: binary.encode(binary.decode(bytes).replace(TEXT_PART, '$1; filename="text"\r')), boundary };
 }
 
-/**
- * Reads the files among the entries of a multipart form.
- * @param body the bytes of the form, to find out whether each text was UTF-8
- * @throws {SealpostError} `invalid_parameter` for a text that was not
- */
-export async function readEntries(
-  entries: readonly (readonly [string, unknown])[],
-  { body, boundary }: { readonly body: Uint8Array; readonly boundary: string },
-): Promise<readonly [string, unknown][]> {
-  const parts = `\r\n${binary.decode(body)}`.split(`\r\n--${boundary}`).slice(1);
+/** Reads the files among the entries of a form. @param form to find out whether each text was UTF-8 */
+async function readFiles(entries: Entries, { bytes, boundary }: MultipartForm): Promise<Entries> {
+  const parts = `\r\n${binary.decode(bytes)}`.split(`\r\n--${boundary}`).slice(1);
   return Promise.all(
     entries.map(async ([name, value], index): Promise<[string, unknown]> => {
       if (
@@ -84,4 +129,9 @@ export async function readEntries(
       return [name, isFile ? readFileText(new Uint8Array(await value.arrayBuffer())) : value];
     }),
   );
+}
+
+/** Returns the bytes after the header of a part. */
+function contentOf(part = ""): Uint8Array<ArrayBuffer> {
+  return binary.encode(part.slice(part.indexOf(END_OF_HEADER) + END_OF_HEADER.length));
 }

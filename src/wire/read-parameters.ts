@@ -50,8 +50,6 @@ async function bodyOf(c: Context): Promise<ArrayBuffer> {
 
 /** ASCII in UTF-16 is UTF-8, too, with NUL. */
 const NUL = /\0|%00/;
-/** Shows that the text of a part may have been in another encoding. */
-const DOUBTFUL = /[\0\ufffd]/;
 
 /** A form body that starts with `{` is JSON that curl sent with its default media type. */
 async function formParameters(c: Context): Promise<RawParameters> {
@@ -65,46 +63,8 @@ async function formParameters(c: Context): Promise<RawParameters> {
 
 async function multipartParameters(c: Context): Promise<RawParameters> {
   const bytes = new Uint8Array(await bodyOf(c));
-  const entries = await multipartOf(c, bytes);
-  if (entries.every(([, value]) => typeof value === "string" && !DOUBTFUL.test(value)))
-    return formPairs(c, entries);
-  const { markFiles, readEntries } = await import("./form-bytes.ts");
-  return formPairs(
-    c,
-    await readEntries(await multipartOf(c, markFiles(bytes)), { body: bytes, boundary: boundaryOf(c) }),
-  );
-}
-
-async function multipartOf(
-  c: Context,
-  bytes: Uint8Array<ArrayBuffer>,
-): Promise<readonly [string, unknown][]> {
-  const type = c.req.header("content-type") ?? "";
-  const problem = (cause?: unknown) => {
-    const message = `ERR905: Invalid parameter: ${BODY}: expected multipart/form-data with its last boundary`;
-    return new SealpostError("invalid_parameter", message, { parameter: BODY, cause });
-  };
-  const form = await new Response(bytes, { headers: { "content-type": type } }).formData().catch((cause) => {
-    throw problem(cause);
-  });
-  // Deno accepts a form that was cut off, without its last fields.
-  if (!isClosed(bytes, boundaryOf(c))) throw problem();
-  return [...form.entries()];
-}
-
-const BOUNDARY = /;\s*boundary=(?:"([^"]+)"|([^\s;]+))/i;
-
-function boundaryOf(c: Context): string {
-  const [, quoted, plain = ""] = BOUNDARY.exec(c.req.header("content-type") ?? "") ?? [];
-  return quoted ?? plain;
-}
-
-/** Whether a multipart body ends with the delimiter that closes it (RFC 2046 5.1.1). Text may follow it. */
-function isClosed(bytes: Uint8Array<ArrayBuffer>, boundary: string): boolean {
-  const delimiter = Buffer.from(`\r\n--${boundary}--`, "latin1");
-  const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  // A form without fields has nothing before it.
-  return body.includes(delimiter) || body.indexOf(delimiter.subarray(2)) === 0;
+  const { readMultipart } = await import("./form-bytes.ts");
+  return formPairs(c, await readMultipart(bytes, c.req.header("content-type") ?? ""));
 }
 
 async function bodyText(c: Context): Promise<string> {

@@ -10,7 +10,7 @@ const DEFINITION = {
   tls: true,
 };
 const CENSORED = "__CENSORED__";
-/** As long as those of clients: Node takes none of less than 27 characters. */
+/** As long as those of most clients. */
 const BOUNDARY = "----------------------------boundary";
 
 export const DEFINITIONS: readonly Flow[] = [
@@ -70,6 +70,33 @@ export const DEFINITIONS: readonly Flow[] = [
       expect((await admin.list()).cut).toBeUndefined();
       expect(await statusOf(whole)).toBe(200);
       expect((await admin.list()).cut).toMatchObject({ tls: true, sender: "otp@example.org" });
+    },
+  },
+  {
+    claim: "a multipart form may have any boundary that RFC 2046 allows",
+    async run({ origin, admin }) {
+      for (const boundary of ["b", "xYzZY", "----=_Part_1_2.3", "'()+_,-./:=? x", "=".repeat(70)]) {
+        const description = `b, --${boundary}\r\n--\r\n-${boundary}--\r\nä`;
+        const fields = { server: "mail.example.org", sender: "otp@example.org", description };
+        const parts = Object.entries(fields).map(
+          ([name, value]) =>
+            `--${boundary}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
+        );
+        const response = await fetch(`${origin}/smtpserver/bounded`, {
+          method: "POST",
+          headers: {
+            Authorization: admin.token,
+            "Content-Type": `multipart/form-data; boundary="${boundary}"`,
+          },
+          body: `${parts.join("")}--${boundary}--\r\n`,
+        });
+        expect([boundary, response.status, await response.text()]).toEqual([
+          boundary,
+          200,
+          expect.stringContaining('"value":true'),
+        ]);
+        expect((await admin.list()).bounded).toMatchObject(fields);
+      }
     },
   },
   {

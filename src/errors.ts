@@ -99,6 +99,14 @@ export function invalidParameter(name: string, expected: string): SealpostError 
   });
 }
 
+/** The error for an admin without a right. */
+export function missingRight(right: string): SealpostError {
+  return new SealpostError(
+    "action_denied",
+    `Admin actions are defined, but the action ${right} is not allowed!`,
+  );
+}
+
 /** Returns the error for a body whose client disconnected before its end. Each runtime has an error of its own for it. */
 export function incompleteBody(cause: unknown): SealpostError {
   if (cause instanceof SealpostError) return cause;

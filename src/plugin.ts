@@ -60,7 +60,7 @@ export { type CidrBlock, isSafeUrl, parseCidr } from "./domain/network.ts";
 export { NOTICES, type Notice, type NoticeCode, notice } from "./domain/notices.ts";
 export { HOLD_MS } from "./domain/queued-mail.ts";
 export { CENSORED } from "./domain/secret.ts";
-export { invalidParameter, missingParameter } from "./errors.ts";
+export { invalidParameter, missingParameter, missingRight } from "./errors.ts";
 export { type CheckCodeLinks, type CodeLinkOptions, codeLinks } from "./plugin/code-links.ts";
 export { definePlugin, setting } from "./plugin/define.ts";
 export { createFindUser, type FindUser } from "./plugin/find-user.ts";

@@ -1,11 +1,11 @@
 import type { Context } from "hono";
-import { SealpostError } from "sealpost";
 import {
   addressKey,
   type Directory,
   type DirectoryUser,
   type Env,
   language,
+  missingRight,
   parseAddress,
   renderMessage,
   type Statement,
@@ -66,7 +66,7 @@ export function createForeignAddresses({
   return {
     async assertAllowed(c, given) {
       if (foreignTo(given) === null || (await guard.isAllowed(c, RIGHT))) return;
-      throw denied(RIGHT);
+      throw missingRight(RIGHT);
     },
 
     async noticeOf(c, given) {
@@ -98,12 +98,4 @@ export function createForeignAddresses({
       };
     },
   };
-}
-
-/** Returns the error for an admin without a right that some parameters need. */
-export function denied(right: string): SealpostError {
-  return new SealpostError(
-    "action_denied",
-    `Admin actions are defined, but the action ${right} is not allowed!`,
-  );
 }

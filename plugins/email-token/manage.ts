@@ -1,10 +1,10 @@
 import type { Context } from "hono";
 import { SealpostError } from "sealpost";
-import { type Env, isConstraintError, missingParameter, type Statement } from "sealpost/plugin";
+import { type Env, isConstraintError, missingParameter, missingRight, type Statement } from "sealpost/plugin";
 import type { TokenChanges } from "./changes.ts";
 import type { TokenContext } from "./config.ts";
 import { type Enroll, userUnknown } from "./enroll.ts";
-import { denied, type ForeignAddresses, type OwnerNotice } from "./foreign.ts";
+import type { ForeignAddresses, OwnerNotice } from "./foreign.ts";
 import { auditedFields, type ChooseOwnPin, type OwnPin, SETPIN_RIGHT } from "./own-pin.ts";
 import type { Owners, Pins } from "./owners.ts";
 import type { InitParams, ListParams, NamedParams, PinParams, SetParams } from "./schema.ts";
@@ -103,7 +103,7 @@ export function createTokens(deps: TokensDeps): Tokens {
 
     async set(c, { pin, description, ...named }) {
       if (pin === undefined && description === undefined) throw missingParameter("description");
-      if (pin !== undefined && !(await guard.isAllowed(c, SETPIN_RIGHT))) throw denied(SETPIN_RIGHT);
+      if (pin !== undefined && !(await guard.isAllowed(c, SETPIN_RIGHT))) throw missingRight(SETPIN_RIGHT);
       return setFields(deps, c, named, { pin, description });
     },
 

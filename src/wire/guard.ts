@@ -8,7 +8,7 @@ import type { Principal } from "../domain/admin.ts";
 import { API_KEY_PREFIX, acceptsClient } from "../domain/api-key.ts";
 import type { AuditActor } from "../domain/audit.ts";
 import { REROUTE_RIGHT, type Right } from "../domain/policy.ts";
-import { SealpostError } from "../errors.ts";
+import { missingRight, SealpostError } from "../errors.ts";
 import { logError } from "./error-handler.ts";
 import { withoutScheme } from "./request.ts";
 
@@ -158,7 +158,9 @@ async function assertRight(c: Context<Env>, rights: readonly Right[], deps: Guar
   const principal = await deps.authentication.check(credentialOf(c));
   if (rights.length === 0 && isAcceptedHere(c, principal)) return setPrincipal(c, principal, []);
   for (const right of rights) if (await hasRight(c, right, principal, deps)) return;
-  throw new SealpostError("action_denied", reasonFor(c, principal, rights));
+  if (isAcceptedHere(c, principal)) throw missingRight(rights[0] ?? "");
+  const message = "This API key is not accepted from this address: see its client";
+  throw new SealpostError("action_denied", message);
 }
 
 /** Sets the admin behind the request, and returns whether they have the right. */
@@ -197,11 +199,6 @@ function nameOf({ username, apiKey }: Principal): string {
 /** Whether the client's address is in the networks of the API key, if one was used. */
 function isAcceptedHere(c: Context<Env>, { apiKey }: Principal): boolean {
   return apiKey === null || acceptsClient(apiKey, c.get("clientAddress"));
-}
-
-function reasonFor(c: Context<Env>, principal: Principal, rights: readonly Right[]): string {
-  if (!isAcceptedHere(c, principal)) return "This API key is not accepted from this address: see its client";
-  return `Admin actions are defined, but the action ${rights[0] ?? ""} is not allowed!`;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { sign, verify } from "hono/utils/jwt/jwt";
 import * as v from "valibot";
 import type { Platform } from "../contracts/platform.ts";
-import { BoundedCache } from "../domain/bounded-cache.ts";
+import { BoundedCache } from "../domain/cache.ts";
 import { MAX_CLOCK_SKEW_MS } from "../domain/clock.ts";
 import { SealpostError } from "../errors.ts";
 

@@ -4,7 +4,7 @@ import type { Platform } from "../contracts/platform.ts";
 import type { Principal } from "../domain/admin.ts";
 import { API_KEY_PREFIX, type ApiKey, type ApiKeyScope, isWithinScope } from "../domain/api-key.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
-import { BoundedCache } from "../domain/bounded-cache.ts";
+import { BoundedCache } from "../domain/cache.ts";
 import { Secret } from "../domain/secret.ts";
 import { invalidParameter, SealpostError } from "../errors.ts";
 import { hashText, randomText } from "../secrets/digest.ts";

@@ -1,7 +1,7 @@
 import type { Database, RowsStatement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import { type AuditActor, auditEntry } from "../domain/audit.ts";
-import { BoundedCache } from "../domain/bounded-cache.ts";
+import { BoundedCache } from "../domain/cache.ts";
 import type { Secret } from "../domain/secret.ts";
 import { SealpostError } from "../errors.ts";
 import type { Keyring } from "../secrets/keyring.ts";

@@ -22,3 +22,13 @@ export class BoundedCache<V> {
     if (this.#entries.size > this.#max && !oldest.done) this.#entries.delete(oldest.value);
   }
 }
+
+/** Returns a function that computes the result for each object once, for as long as the object lives. */
+export function remember<K extends object, T>(compute: (key: K) => T): (key: K) => T {
+  const results = new WeakMap<K, { readonly value: T }>();
+  return (key) => {
+    const result = results.get(key) ?? { value: compute(key) };
+    results.set(key, result);
+    return result.value;
+  };
+}

@@ -1,5 +1,5 @@
 import ipaddr from "ipaddr.js";
-import { BoundedCache } from "./bounded-cache.ts";
+import { BoundedCache } from "./cache.ts";
 
 /** RFC 6890: loopback addresses, and the name that RFC 6761 6.3 reserves for them, as `URL` writes them. */
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/;

@@ -8,7 +8,7 @@ import type { Env } from "../contracts/env.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Principal } from "../domain/admin.ts";
 import { auditEntry } from "../domain/audit.ts";
-import { BoundedCache } from "../domain/bounded-cache.ts";
+import { BoundedCache } from "../domain/cache.ts";
 import { clientNetwork } from "../domain/network.ts";
 import { SealpostError, type SealpostErrorCode } from "../errors.ts";
 import { respond } from "../wire/envelope.ts";

@@ -1,5 +1,5 @@
 import type { Platform } from "../contracts/platform.ts";
-import { BoundedCache } from "../domain/bounded-cache.ts";
+import { BoundedCache } from "../domain/cache.ts";
 import { type Failure, type FailureCode, notSent } from "../domain/delivery.ts";
 import { type Mailbox, recipientsOf, senderOf } from "../domain/mailbox.ts";
 import type { ComposedMessage, MessageIdentity, NormalizedMessage } from "../domain/message.ts";

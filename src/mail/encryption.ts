@@ -1,5 +1,5 @@
 import type { Platform } from "../contracts/platform.ts";
-import { BoundedCache } from "../domain/bounded-cache.ts";
+import { BoundedCache } from "../domain/cache.ts";
 import { addressKey, parseAddress } from "../domain/mailbox.ts";
 import { invalidParameter } from "../errors.ts";
 import { startOfEntity } from "../message/assemble.ts";

@@ -1,5 +1,5 @@
 import MailComposer from "nodemailer/lib/mail-composer";
-import { BoundedCache } from "../domain/bounded-cache.ts";
+import { BoundedCache } from "../domain/cache.ts";
 import type {
   ComposedMessage,
   MessageIdentity,

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { orAborted } from "../async/abort.ts";
-import { BoundedCache } from "../domain/bounded-cache.ts";
+import { BoundedCache } from "../domain/cache.ts";
 import { type Failure, notSent } from "../domain/delivery.ts";
 import type { AccessTokens, TokenResult } from "../domain/oauth.ts";
 import type { Secret } from "../domain/secret.ts";

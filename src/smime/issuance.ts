@@ -1,4 +1,5 @@
 import type { BaseBlock } from "asn1js";
+import { remember } from "../domain/cache.ts";
 import type { Certificate } from "./certificate.ts";
 import {
   child,
@@ -12,7 +13,7 @@ import {
   rawOf,
   readDer,
 } from "./der.ts";
-import { isSameName, remember } from "./names.ts";
+import { isSameName } from "./names.ts";
 import { asRsaEncryption, OID_RSA, OID_RSA_PSS } from "./rsa-pss.ts";
 
 type KeyKind = "rsa" | "ecdsa" | "ed25519";

@@ -1,7 +1,8 @@
 import type { BaseBlock } from "asn1js";
+import { remember } from "../domain/cache.ts";
 import { domainOf, parseAddress } from "../domain/mailbox.ts";
 import { child, children, type Der, DerError, isContext, rawOf, readDer } from "./der.ts";
-import { comparableName, nameText, remember } from "./names.ts";
+import { comparableName, nameText } from "./names.ts";
 
 /** The names for which an authority may issue certificates (RFC 5280 4.2.1.10). */
 export interface NameConstraints {

@@ -1,4 +1,5 @@
 import type { BaseBlock } from "asn1js";
+import { remember } from "../domain/cache.ts";
 import { child, children, type Der, oidOf, rawOf, readDer } from "./der.ts";
 
 /** Short names of RFC 4514 3 and of OpenSSL, by attribute type. */
@@ -22,7 +23,10 @@ const SPECIAL = /[,+"\\<>;]/g;
 // Names come from a text that anyone may have issued, and reach responses and logs.
 const UNSAFE = /[\p{Cc}\u2028\u2029]/gu;
 
-/** Returns a name as text, the most specific part first, such as `CN=Ann, O=Example`. At most 255 characters. */
+/**
+ * Returns a name as text, the most specific part first, such as `CN=Ann, O=Example`. At most 255 characters. It is
+ * remembered, as all that can be costly in a hostile certificate, because a certificate is in many paths.
+ */
 export const nameText = remember((name: Der): string => {
   const parts = children(readDer(name)).map((part) =>
     children(part)
@@ -60,17 +64,4 @@ function textOf(attribute: BaseBlock): string {
   const value = child(attribute, 1);
   const block: object = value.valueBlock;
   return "value" in block && typeof block.value === "string" ? block.value : `#${rawOf(value).toHex()}`;
-}
-
-/**
- * Returns a function that computes the result for each object once. A certificate is in many paths, and a hostile one
- * can make what is read from it costly.
- */
-export function remember<K extends object, T>(compute: (key: K) => T): (key: K) => T {
-  const results = new WeakMap<K, { readonly value: T }>();
-  return (key) => {
-    const result = results.get(key) ?? { value: compute(key) };
-    results.set(key, result);
-    return result.value;
-  };
 }

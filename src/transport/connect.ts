@@ -3,7 +3,7 @@ import net, { type Socket } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import { onAbort } from "../async/abort.ts";
 import { type Connect, ConnectError } from "../contracts/transport.ts";
-import { BoundedCache } from "../domain/bounded-cache.ts";
+import { BoundedCache } from "../domain/cache.ts";
 import { type DialedAddress, type FailureCode, notSent, type Phase } from "../domain/delivery.ts";
 import { type EgressPolicy, isEgressAllowed } from "../domain/network.ts";
 import { failureCodeOf, lookupFailureCode, tlsFailure } from "./socket-errors.ts";

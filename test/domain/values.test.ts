@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { inspect } from "node:util";
-import { BoundedCache } from "../../src/domain/bounded-cache.ts";
+import { BoundedCache } from "../../src/domain/cache.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import { uuidFrom } from "../../src/domain/uuid.ts";
 

@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import { auditEntry } from "../../domain/audit.ts";
-import { BoundedCache } from "../../domain/bounded-cache.ts";
+import { BoundedCache } from "../../domain/cache.ts";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import type { ResolvedServer } from "../../domain/smtp-server.ts";
 import { expiryOf } from "../../smime/identity.ts";

@@ -2,7 +2,7 @@ import type { AssertReroute, Reroutes, Usage } from "../../access/reroutes.ts";
 import type { Database } from "../../contracts/database.ts";
 import type { Platform } from "../../contracts/platform.ts";
 import { type AuditActor, auditEntry } from "../../domain/audit.ts";
-import { BoundedCache } from "../../domain/bounded-cache.ts";
+import { BoundedCache } from "../../domain/cache.ts";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import { parseEndpoint } from "../../domain/endpoint.ts";
 import { senderOf } from "../../domain/mailbox.ts";

@@ -1,4 +1,4 @@
-import { BoundedCache } from "../../domain/bounded-cache.ts";
+import { BoundedCache } from "../../domain/cache.ts";
 import { SealpostError } from "../../errors.ts";
 import { type CertificateSummary, describeCertificate, describeKey } from "../../smime/describe.ts";
 import type { Inspection } from "../../smime/identity.ts";

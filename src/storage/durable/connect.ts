@@ -1,6 +1,6 @@
 import type { InStatement, InValue, ResultSet } from "@libsql/client";
 import type { Database } from "../../contracts/database.ts";
-import { BoundedCache } from "../../domain/bounded-cache.ts";
+import { BoundedCache } from "../../domain/cache.ts";
 import { createRow, indexesOf } from "../drizzle.ts";
 import { closedError, localError, withResultCode } from "../errors.ts";
 import {

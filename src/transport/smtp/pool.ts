@@ -1,4 +1,4 @@
-import { BoundedCache } from "../../domain/bounded-cache.ts";
+import { BoundedCache } from "../../domain/cache.ts";
 import type { Endpoint } from "../../domain/smtp-server.ts";
 import type { SmtpConnection } from "./connection.ts";
 import { PoolGroup } from "./pool-group.ts";

@@ -8,15 +8,11 @@ import {
   NOTHING_SEEN,
   noConnection,
   notSent,
-  type Phase,
   type ServerReport,
   type TlsPeer,
 } from "../../domain/delivery.ts";
-import { wordsOf } from "../../domain/known-reply.ts";
 import type { Secret } from "../../domain/secret.ts";
 import type { ConnectionSettings } from "../../domain/smtp-server.ts";
-import { endsSession } from "../../smtp/failures.ts";
-import { knownHint } from "../../smtp/provider-replies.ts";
 import type { Result } from "../../smtp/task.ts";
 import type { MessageTransfer, TransactionOptions } from "../../smtp/transaction.ts";
 import { getAccessToken } from "../access-token.ts";
@@ -25,6 +21,7 @@ import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 import { type Dialed, dial } from "./dial.ts";
 import type { Pool } from "./pool.ts";
 import { avoidBdat, type PoolSlot, type ServerMemory } from "./pool-slot.ts";
+import { isConnectionLimit, isDrop, isServerLimit, isSpent, isUnserved, rejectsBdat } from "./reconnect.ts";
 
 interface DeliveryRunDeps {
   readonly pool: Pool;
@@ -42,19 +39,6 @@ interface DeliveryRunDeps {
 const RECENT_MS = 10_000;
 /** Period for which no message is prepared for a server that dropped prepared commands. */
 const NO_PREPARING_MS = 3_600_000;
-/** Replies to part of a command line, or to a command without the ones before it. */
-const DROPPED_REPLIES: readonly number[] = [500, 501, 502, 503];
-/** After this many messages, some relays reject MAIL by another code than 421, until there is a new connection. */
-const MANY_MESSAGES = 100;
-/** Microsoft 365 sends it at AUTH, RCPT and after DATA for more connections at a time than it allows. */
-const CONNECTION_LIMIT = 432;
-/** Replies to a surplus connection. For 421, see RFC 5321 3.8. */
-const LIMIT_REPLIES: readonly number[] = [421, CONNECTION_LIMIT];
-/** RFC 3463 X.7.x: the server's policy. */
-const POLICY = /^\d\.7\./;
-/** Words for reasons of 421 other than the number of connections. */
-const OTHER_REASONS = /\b(auth|log-?in|password|block|black|bann|denied|reputation|spam|abus)/i;
-const OPENING_PHASES: readonly Phase[] = ["greeting", "ehlo", "starttls", "auth"];
 
 type Opened = { readonly failure: null; readonly connection: SmtpConnection } | { readonly failure: Failure };
 
@@ -173,7 +157,7 @@ export class DeliveryRun {
         const opened = connection === null ? await this.#open(slot) : { failure: null, connection };
         if (opened.failure !== null) {
           const result = failed(opened.failure);
-          if (!isServerLimit(result) || !slot.hasOthers)
+          if (!isServerLimit(opened.failure) || !slot.hasOthers)
             return opened.failure.reply === null ? (this.#rejected ?? result) : result;
           slot.yield(null);
           return null;
@@ -181,13 +165,16 @@ export class DeliveryRun {
         ({ connection } = opened);
         this.#hasReplaced ||= isReplacing;
         const result = await this.#transact(slot, connection, message);
-        const isDropped = wasPrepared && isDrop(result);
-        this.#learn(connection, isDropped);
-        isReplacing = isKept && !this.#hasReplaced && isSpent(result, connection);
-        const mustRepeat = isDropped || isReplacing || rejectsBdat(result, connection);
-        const mustYield = !mustRepeat && isServerLimit(result) && slot.hasOthers;
+        this.#learn(connection.learned);
+        if (result.successful) return result;
+        const { failure } = result;
+        const isDropped = wasPrepared && isDrop(failure);
+        if (isDropped) this.#memory.noPreparingUntilMs = this.#deps.nowMs() + NO_PREPARING_MS;
+        isReplacing = isKept && !this.#hasReplaced && isSpent(failure, connection);
+        const mustRepeat = isDropped || isReplacing || rejectsBdat(failure, connection);
+        const mustYield = !mustRepeat && isServerLimit(failure) && slot.hasOthers;
         if (!mustRepeat && !mustYield) return result;
-        if (isTemporary(result) && result.failure.reply !== null) this.#rejected = result;
+        if (failure.retryable && failure.reply !== null) this.#rejected = result;
         if (mustYield) {
           slot.yield(connection);
           return null;
@@ -195,7 +182,7 @@ export class DeliveryRun {
         const closed = slot.close(connection);
         connection = null;
         // A permanent rejection is of the session, or of BDAT, so it does not stand for the message.
-        if (!(await this.#restart(closed))) return isTemporary(result) ? result : failed(noConnection());
+        if (!(await this.#restart(closed))) return failure.retryable ? result : failed(noConnection());
       }
     } finally {
       slot.release(connection);
@@ -239,11 +226,9 @@ export class DeliveryRun {
     }
   }
 
-  /** Learns whether the server supports BDAT, and prepared commands. */
-  #learn({ learned }: SmtpConnection, isDropped: boolean): void {
-    const nowMs = this.#deps.nowMs();
-    if (learned.rejectsBdat || learned.endangersBdat) avoidBdat(this.#memory, nowMs);
-    if (isDropped) this.#memory.noPreparingUntilMs = nowMs + NO_PREPARING_MS;
+  /** Learns whether the server supports BDAT. */
+  #learn({ rejectsBdat, endangersBdat }: SmtpConnection["learned"]): void {
+    if (rejectsBdat || endangersBdat) avoidBdat(this.#memory, this.#deps.nowMs());
   }
 
   /**
@@ -342,58 +327,4 @@ function needsLogin(until: Checkpoint | undefined): boolean {
 
 function failed(failure: Failure): Result {
   return { successful: false, failure };
-}
-
-function isTemporary(result: Result): result is Extract<Result, { readonly successful: false }> {
-  return !result.successful && result.failure.retryable;
-}
-
-/** Whether the server dropped, or cut, prepared commands, which RFC 2920 3.2 forbids. It accepted nothing. */
-function isDrop(result: Result): boolean {
-  if (result.successful || result.failure.phase !== "sender") return false;
-  const { reply, code } = result.failure;
-  return code !== "cancelled" && (reply === null || DROPPED_REPLIES.includes(reply.code));
-}
-
-/** Whether to send the message by DATA: the server rejects BDAT, and accepted nothing. */
-function rejectsBdat(result: Result, { learned }: SmtpConnection): boolean {
-  return learned.rejectsBdat && !result.successful && result.failure.outcome === "not-sent";
-}
-
-/**
- * Whether the server takes no more messages on a connection that was kept for the next one. It accepted nothing, so sending on
- * a new connection is safe.
- */
-function isSpent(result: Result, { messages }: SmtpConnection): boolean {
-  if (result.successful || result.failure.outcome === "unknown") return false;
-  const { phase, code, reply, retryable } = result.failure;
-  if (code === "closed" || endsSession(result.failure)) return true;
-  return phase === "sender" && reply !== null && retryable && messages > MANY_MESSAGES;
-}
-
-/** Whether the server takes no further connection now, and has accepted nothing on this one. */
-function isServerLimit(result: Result): boolean {
-  if (result.successful || result.failure.outcome === "unknown") return false;
-  const { phase, code, reply } = result.failure;
-  if (OPENING_PHASES.includes(phase)) return code === "rate_limited";
-  // Other rejections may concern the sender, the recipient, or the number of messages.
-  return reply?.code === CONNECTION_LIMIT || (phase === "sender" && reply?.code === 421);
-}
-
-/**
- * Whether the reply may mean that another connection has to be closed first. After AUTH, only 432 does: servers count the
- * logins that fail. Known words decide before the enhanced code, because Postfix sends 4.7.0 for too many connections.
- */
-function isConnectionLimit({ phase, code, reply }: Failure): boolean {
-  if (reply === null || code !== "rate_limited" || !LIMIT_REPLIES.includes(reply.code)) return false;
-  if (phase === "auth" && reply.code === 421) return false;
-  const hint = knownHint(phase, code, reply, null);
-  if (hint !== null) return hint.remedy?.parameter === "max_connections";
-  return !POLICY.test(reply.enhanced ?? "") && !OTHER_REASONS.test(wordsOf(reply));
-}
-
-/** Whether an address that connected does not serve now: its greeting is 421 or missing, or its TLS handshake does not end. */
-function isUnserved({ phase, code, reply }: Failure): boolean {
-  if (phase === "greeting" && reply?.code === 421) return true;
-  return (phase === "greeting" || phase === "connect") && (code === "timeout" || code === "closed");
 }

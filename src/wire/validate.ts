@@ -25,11 +25,11 @@ export async function validateRequest(
   // Clients of privacyIDEA repeat parameters of the path in the body.
   const known = [...[query, body].flatMap(namesOf), ...Object.keys(inPath)];
   if (body === undefined) {
-    // Such a route ignores a body that it cannot read, such as the `[]` that PHP sends without parameters.
-    const names = await readParameters(c).then(
-      (raw) => raw.keys(),
-      () => Object.keys(c.req.query()),
-    );
+    const inQuery = () => Object.keys(c.req.query());
+    // Only admins get notices, so the body of an open route is left to its handler. A body that cannot be read is ignored,
+    // such as the `[]` that PHP sends without parameters.
+    const isOfAdmin = c.get("actor") !== undefined;
+    const names = isOfAdmin ? await readParameters(c).then((raw) => [...raw.keys()], inQuery) : inQuery();
     c.set("notices", unknownParameters(names, known));
     return { path: validPath, query: validQuery };
   }

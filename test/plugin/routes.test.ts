@@ -39,7 +39,29 @@ const rude = definePlugin({
 });
 const started = (options: TestInstanceOptions = {}) => testInstance({ plugins: [rude()], ...options });
 
+/** A plugin whose routes declare no body, and read one of their own. */
+const reading = definePlugin({
+  name: "reading",
+  options: v.object({}),
+  rights: { reading_write: "Write" },
+  setup: () => ({
+    routes: [
+      route({ method: "POST", path: "/reading/open", open: true }, (c) => c.req.raw.text()),
+      route({ method: "POST", path: "/reading/own", right: "reading_write" }, (c) => c.req.text()),
+    ],
+  }),
+});
+
 describe("a plugin's route", () => {
+  test.each(["/reading/open", "/reading/own"])("%s reads a body that it does not declare", async (path) => {
+    await using instance = await testInstance({ plugins: [reading()] });
+    for (const type of ["application/json", "application/octet-stream"]) {
+      const options = { body: '{"signed":1}', headers: { "Content-Type": type } };
+      const { status, value } = await instance.request("POST", path, options);
+      expect([type, status, value]).toEqual([type, 200, '{"signed":1}']);
+    }
+  });
+
   test.each([
     ["/rude/hang", 503, 503],
     ["/rude/throw", 500, -500],

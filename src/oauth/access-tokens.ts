@@ -179,9 +179,9 @@ export class TokenCache {
       this.#remember(ref.key, state);
       return { successful: true, accessToken };
     }
-    const { failure } = outcome;
+    const { failure, refreshToken: next } = outcome;
     const state = withFailure(stored.state, failure, now().getTime());
-    await store.settle(lease, state, null);
+    await store.settle(lease, state, next && used ? { used, next } : null);
     this.#remember(ref.key, state);
     if (!failure.retryable && source.stored !== null) await this.#deps.onFailure(source, failure);
     return resultOf(state, now().getTime(), rejected) ?? { successful: false, failure };

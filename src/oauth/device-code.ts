@@ -68,7 +68,7 @@ export async function requestDeviceCodes(
       },
     );
     const codes = await oauth.processDeviceAuthorizationResponse(server, client, response);
-    const { interval = DEFAULT_INTERVAL_SECONDS } = codes;
+    const interval = exchange.seconds("interval") ?? DEFAULT_INTERVAL_SECONDS;
     const expiresInSeconds = Math.min(codes.expires_in, MAX_LIFE_SECONDS);
     return {
       successful: true,

@@ -3,6 +3,8 @@ import { type HttpClient, HttpError } from "../contracts/http-client.ts";
 /** A response of a token endpoint. */
 interface TokenReply {
   readonly status: number;
+  /** Whether the status is 2xx. */
+  readonly isSuccessful: boolean;
   readonly headers: Headers;
   /** The members of its JSON object; empty for any other body. */
   readonly members: ReadonlyMap<string, unknown>;
@@ -27,6 +29,14 @@ const PUBLIC_FIELDS: readonly string[] = [
   "client_assertion_type",
   "redirect_uri",
 ];
+/** Optional members that the library does not have to check. The issuer of an ID token is unknown here. */
+const UNCHECKED: readonly string[] = [
+  "id_token",
+  "refresh_token",
+  "scope",
+  "interval",
+  "verification_uri_complete",
+];
 const JSON_CONTENT = { "content-type": "application/json" };
 
 /** One request to a token endpoint over an {@link HttpClient}, and what it revealed. */
@@ -49,9 +59,21 @@ export class Exchange {
     return this.#secrets;
   }
 
+  /** Returns an optional text of the response; `null` if it is absent, empty or no text. */
+  text(name: string): string | null {
+    const value = this.#reply?.members.get(name);
+    return typeof value === "string" && value !== "" ? value : null;
+  }
+
+  /** Returns a time of the response in seconds, which some endpoints send as text; `null` unless it is positive. */
+  seconds(name: string): number | null {
+    const seconds = Number.parseFloat(String(this.#reply?.members.get(name)));
+    return Number.isFinite(seconds) && seconds > 0 ? seconds : null;
+  }
+
   /**
-   * Sends the form, in the signature of `fetch`. An ID token is left out of the response: its issuer is unknown here, and
-   * a mail server has no use for it. {@link Exchange.reply} has it.
+   * Sends the form, in the signature of `fetch`. A successful response becomes one of RFC 6749 5.1 without its optional
+   * members, because one with an odd value must not cost the tokens. {@link Exchange.reply} has them.
    * @throws as {@link HttpClient} does.
    */
   async fetch(
@@ -66,11 +88,13 @@ export class Exchange {
       { signal, maxResponseBytes: MAX_RESPONSE_BYTES },
     );
     const members = membersOf(await response.clone().text());
-    this.#reply = { status: response.status, headers: response.headers, members, arrivedAt: now().getTime() };
-    if (!members.has("id_token")) return response;
-    const others = [...members].filter(([name]) => name !== "id_token");
-    const text = JSON.stringify(Object.fromEntries(others));
-    return new Response(text, { status: response.status, headers: JSON_CONTENT });
+    const { status, ok: isSuccessful, headers: own } = response;
+    this.#reply = { status, isSuccessful, headers: own, members, arrivedAt: now().getTime() };
+    if (!isSuccessful || members.size === 0) return response;
+    const others = [...members].filter(
+      ([name]) => !UNCHECKED.includes(name) && (name !== "expires_in" || this.seconds(name) !== null),
+    );
+    return new Response(JSON.stringify(Object.fromEntries(others)), { headers: JSON_CONTENT });
   }
 }
 

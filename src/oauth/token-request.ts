@@ -46,7 +46,12 @@ export interface IssuedTokens {
 
 export type TokenOutcome =
   | { readonly successful: true; readonly tokens: IssuedTokens }
-  | { readonly successful: false; readonly failure: Failure };
+  | {
+      readonly successful: false;
+      readonly failure: Failure;
+      /** The refresh token that came without a usable access token. */
+      readonly refreshToken?: Secret | null;
+    };
 
 /** The time for connecting, the request and its response, in milliseconds. */
 const TOTAL_MS = 10_000;
@@ -67,10 +72,14 @@ export async function sendTokenRequest(
   deps: TokenRequestDeps,
 ): Promise<TokenOutcome> {
   const { tokenUrl, clientId } = client;
-  const failed = (failure: Failure): TokenOutcome => ({ successful: false, failure });
-  if (!URL.canParse(tokenUrl)) return failed(notRequested(tokenUrl, "oauth_token_url is missing"));
   const signal = AbortSignal.timeout(TOTAL_MS);
   const exchange = new Exchange({ http: deps.http, signal, now: () => deps.platform.now() });
+  const failed = (failure: Failure): TokenOutcome => ({
+    successful: false,
+    failure,
+    refreshToken: refreshTokenOf(exchange),
+  });
+  if (!URL.canParse(tokenUrl)) return failed(notRequested(tokenUrl, "oauth_token_url is missing"));
   const thumbprints = client.privateKey.isEmpty ? null : await thumbprintsOf(client.certificate);
   const request = {
     url: tokenUrl,
@@ -98,19 +107,24 @@ export async function sendTokenRequest(
     );
     const reply = await oauth.processGenericTokenEndpointResponse(server, libraryClient, response);
     if (!ACCESS_TOKEN.test(reply.access_token)) return failed(unusableToken(request));
-    const idToken = exchange.reply?.members.get("id_token");
     return {
       successful: true,
       tokens: {
         accessToken: new Secret(reply.access_token),
-        expiresInSeconds: reply.expires_in ?? null,
-        refreshToken: reply.refresh_token === undefined ? null : new Secret(reply.refresh_token),
-        idToken: typeof idToken === "string" ? idToken : null,
+        expiresInSeconds: exchange.seconds("expires_in"),
+        refreshToken: refreshTokenOf(exchange),
+        idToken: exchange.text("id_token"),
       },
     };
   } catch (error) {
     return failed(tokenFailure(error, request));
   }
+}
+
+/** Whatever else is wrong with a successful response, the endpoint may have voided the refresh token that was sent. */
+function refreshTokenOf(exchange: Exchange): Secret | null {
+  const text = exchange.reply?.isSuccessful ? exchange.text("refresh_token") : null;
+  return text === null ? null : new Secret(text);
 }
 
 /** Returns how the client authenticates: by its key, by its secret in the form, or not at all. */

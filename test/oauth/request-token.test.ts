@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { HttpClient } from "../../src/contracts/http-client.ts";
 import { Secret } from "../../src/domain/secret.ts";
 import { requestToken } from "../../src/oauth/request-token.ts";
 import { issue, MAIL_EXTENSIONS } from "../fixtures/smime/authority.ts";
@@ -204,5 +205,58 @@ describe("refresh_token", () => {
     const outcome = await requestToken(settingsFor(server.tokenUrl, refresh(token)), requestDeps());
     const claims = outcome.successful ? decode(outcome.tokens.idToken?.split(".")[1]) : null;
     expect(claims).toMatchObject({ iss: "https://elsewhere.example", email: "mailbox@example.com" });
+  });
+
+  const PROPER = { access_token: "access", token_type: "Bearer", expires_in: 3_600, refresh_token: "next" };
+  const requestFrom = (body: object, status = 200, type = "application/json") => {
+    const http: HttpClient = async () =>
+      new Response(JSON.stringify({ ...PROPER, ...body }), { status, headers: { "content-type": type } });
+    const settings = settingsFor("https://token.test/", refresh("given"));
+    return requestToken(settings, requestDeps({ http }));
+  };
+
+  test.each<[body: object, seconds: number | null, next: string | undefined]>([
+    [{ refresh_token: null }, 3_600, undefined],
+    [{ refresh_token: "" }, 3_600, undefined],
+    [{ refresh_token: 7 }, 3_600, undefined],
+    [{ expires_in: null }, null, "next"],
+    [{ expires_in: "" }, null, "next"],
+    [{ expires_in: "soon" }, null, "next"],
+    [{ expires_in: -1 }, null, "next"],
+    [{ expires_in: "3599" }, 3_599, "next"],
+    [{ scope: null }, 3_600, "next"],
+    [{ scope: ["mail"] }, 3_600, "next"],
+    [{ id_token: null }, 3_600, "next"],
+  ])("takes the tokens of a response with %j", async (body, seconds, next) => {
+    const outcome = await requestFrom(body);
+    if (!outcome.successful) throw new Error(JSON.stringify(outcome.failure));
+    const { accessToken, expiresInSeconds, refreshToken } = outcome.tokens;
+    expect([accessToken.reveal(), expiresInSeconds, refreshToken?.reveal()]).toEqual([
+      "access",
+      seconds,
+      next,
+    ]);
+  });
+
+  test("takes the tokens of JSON with another media type, or another status of success", async () => {
+    expect(await requestFrom({}, 200, "text/plain")).toMatchObject({ successful: true });
+    expect(await requestFrom({}, 201)).toMatchObject({ successful: true });
+  });
+
+  test("takes no refresh token of a response that is an error", async () => {
+    const outcome = await requestFrom({ error: "invalid_grant" }, 400);
+    expect(outcome).toMatchObject({ successful: false, refreshToken: null });
+  });
+
+  test.each([
+    { token_type: null },
+    { token_type: undefined },
+    { token_type: "mac" },
+    { access_token: "t\u00f6ken" },
+    { access_token: null },
+  ])("returns the refresh token of a response with %j, whose access token is unusable", async (body) => {
+    const outcome = await requestFrom(body);
+    expect(outcome).toMatchObject({ successful: false, failure: { code: "oauth_unavailable" } });
+    expect(outcome.successful ? null : outcome.refreshToken?.reveal()).toBe("next");
   });
 });

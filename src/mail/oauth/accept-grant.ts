@@ -1,6 +1,7 @@
 import { type AuditActor, auditEntry } from "../../domain/audit.ts";
 import { DEFINITION_FIELDS } from "../../domain/definition-fields.ts";
 import type { Failure } from "../../domain/delivery.ts";
+import { addressKey } from "../../domain/mailbox.ts";
 import { type Notice, notice } from "../../domain/notices.ts";
 import { presentText } from "../../domain/redact.ts";
 import type { Secret } from "../../domain/secret.ts";
@@ -156,5 +157,5 @@ function comparable(accounts: readonly string[], username: string): readonly str
 }
 
 function isSame(account: string, username: string): boolean {
-  return account.toLowerCase() === username.toLowerCase();
+  return addressKey(account) === addressKey(username);
 }

@@ -138,6 +138,19 @@ describe("a sign-in by device code", () => {
     expect(await storedToken(instance)).toBe("");
   });
 
+  test.each([
+    ["info@b\u00fccher.example", "info@xn--bcher-kva.example"],
+    ["info@xn--bcher-kva.example", "info@B\u00dcCHER.example"],
+    ["jo\u0308rg@example.com", "J\u00f6rg@example.com"],
+  ])("stores the refresh token of the mailbox %s, which the provider writes %s", async (username, user) => {
+    await using tokens = await server();
+    await using instance = await testInstance();
+    await saveMain(instance, tokens, { username });
+    tokens.user = user;
+    expect(await signIn(instance, decideAt(tokens, "approved", 0))).toMatchObject({ successful: true });
+    expect(await storedToken(instance)).toBe("__CENSORED__");
+  });
+
   test("stores nothing if the definition was changed meanwhile", async () => {
     await using tokens = await server();
     await using instance = await testInstance();

@@ -42,6 +42,23 @@ describe("a refresh token that the endpoint replaced", () => {
     expect(sent(second)).toEqual(["refresh-1"]);
   });
 
+  test("is used from then on even if it came without a usable access token", async () => {
+    await using shared = await tokenDatabase();
+    const failure = notSent("oauth", "oauth_unavailable");
+    const first = shared.startProcess((_, count) =>
+      count === 1
+        ? { successful: false, failure, refreshToken: new Secret("refresh-1") }
+        : issued("token", { refreshToken: "refresh-2" }),
+    );
+    expect(await get(first.tokens(GIVEN))).toBe("oauth_unavailable");
+    shared.clocks.advance(2);
+    expect(await get(first.tokens(GIVEN))).toBe("token");
+    shared.clocks.advance(3_600);
+    await get(shared.startProcess(rotating).tokens(GIVEN));
+    await get(first.tokens(GIVEN));
+    expect(sent(first)).toEqual(["given", "refresh-1"]);
+  });
+
   test("outlives a change of the definition that leaves the given one", async () => {
     await using shared = await tokenDatabase();
     const { tokens, ...process } = shared.startProcess(rotating);

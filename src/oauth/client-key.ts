@@ -11,6 +11,9 @@ interface ClientKey {
 /** Reads a private key in PEM. Rejects if there is none. */
 export type ReadClientKey = (pem: string) => Promise<ClientKey>;
 
+/** Returns the DER of the first certificate of a PEM text; `null` if there is none. */
+export type ReadCertificate = (pem: string) => Uint8Array<ArrayBuffer> | null;
+
 type ImportParams = Parameters<SubtleCrypto["importKey"]>[2];
 
 /** RFC 7518 3.1 and RFC 9864: PS256, ES256, ES384, ES512 and Ed25519. */
@@ -22,7 +25,6 @@ const CLIENT_ALGORITHMS: Readonly<Record<ClientKeyAlgorithm, ImportParams>> = {
   ed25519: { name: "Ed25519" },
 };
 const RS256 = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/;
 
 /** Imports a key for private_key_jwt. */
 export function importClientKey({ pkcs8, algorithm }: ClientKey): Promise<CryptoKey> {
@@ -35,11 +37,8 @@ export interface Thumbprints {
   readonly sha1: string;
 }
 
-/** Returns the thumbprints of the first certificate of a PEM text; `null` if there is none. */
-export async function thumbprintsOf(pem: string): Promise<Thumbprints | null> {
-  const [, base64] = CERTIFICATE.exec(pem.replaceAll("\\n", "\n")) ?? [];
-  if (base64 === undefined) return null;
-  const der = Uint8Array.fromBase64(base64);
+/** Returns the thumbprints of a certificate in DER. */
+export async function thumbprintsOf(der: Uint8Array<ArrayBuffer>): Promise<Thumbprints> {
   const digest = async (name: string) => new Uint8Array(await crypto.subtle.digest(name, der));
   return {
     sha256: toBase64url(await digest("SHA-256")),

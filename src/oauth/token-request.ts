@@ -3,7 +3,13 @@ import type { HttpClient } from "../contracts/http-client.ts";
 import type { Platform } from "../contracts/platform.ts";
 import type { Failure } from "../domain/delivery.ts";
 import { Secret } from "../domain/secret.ts";
-import { importClientKey, type ReadClientKey, type Thumbprints, thumbprintsOf } from "./client-key.ts";
+import {
+  importClientKey,
+  type ReadCertificate,
+  type ReadClientKey,
+  type Thumbprints,
+  thumbprintsOf,
+} from "./client-key.ts";
 import { Exchange } from "./exchange.ts";
 import { notRequested, tokenFailure, unusableToken } from "./failures.ts";
 
@@ -25,6 +31,7 @@ export interface TokenRequestDeps {
   readonly http: HttpClient;
   readonly platform: Platform;
   readonly readClientKey: ReadClientKey;
+  readonly readCertificate: ReadCertificate;
 }
 
 /** A grant of RFC 6749 1.3, or of an extension: its type and its fields. */
@@ -80,7 +87,8 @@ export async function sendTokenRequest(
     refreshToken: refreshTokenOf(exchange),
   });
   if (!URL.canParse(tokenUrl)) return failed(notRequested(tokenUrl, "oauth_token_url is missing"));
-  const thumbprints = client.privateKey.isEmpty ? null : await thumbprintsOf(client.certificate);
+  const certificate = client.privateKey.isEmpty ? null : deps.readCertificate(client.certificate);
+  const thumbprints = certificate && (await thumbprintsOf(certificate));
   const request = {
     url: tokenUrl,
     exchange,

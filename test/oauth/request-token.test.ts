@@ -95,6 +95,28 @@ describe.skipIf(!isInstalled("openssl"))("private_key_jwt", () => {
     expect(failure.oauth?.thumbprint).toBe(fingerprint.replaceAll(":", ""));
   });
 
+  test.each<[form: string, change: (pem: string) => string]>([
+    ["another label", (pem) => pem.replaceAll("CERTIFICATE", "X509 CERTIFICATE")],
+    ["line ends as characters", (pem) => pem.replaceAll("\n", "\\r\\n")],
+    ["line ends of HTML", (pem) => pem.replaceAll("\n", "<br>")],
+    ["quotation", (pem) => pem.replace(/^/gm, "> ")],
+    ["characters without width", (pem) => pem.replace(/(.{30})/g, "$1\u200b")],
+    ["blanks in place of +", (pem) => pem.replaceAll("+", " ")],
+    ["blanks that do not break", (pem) => pem.replaceAll("\n", "\u00a0\n")],
+    ["dashes of a word processor", (pem) => pem.replaceAll("-----", "\u2014")],
+    ["no delimiting lines", (pem) => pem.replace(/-----[^-]+-----|\n/g, "")],
+  ])("names a certificate with %s", async (_, change) => {
+    const key = await privateKey("rsa");
+    const certificate = await issue({ key, ...SUBJECT });
+    await using server = await startTokenServer();
+    const own = { privateKey: new Secret(key), certificate: change(certificate) };
+    await requestToken(settingsFor(server.tokenUrl, own), requestDeps());
+    const [header] = server.tokenRequests[0]?.fields.client_assertion?.split(".") ?? [];
+    const der = Buffer.from(certificate.replace(/-----[^-]+-----/g, ""), "base64");
+    const digest = new Bun.CryptoHasher("sha256").update(der).digest("base64url");
+    expect(decode(header)["x5t#S256"]).toBe(digest);
+  });
+
   test("signs with ES256 by an EC key", async () => {
     const key = await privateKey("p256");
     const certificate = await issue({ key, ...SUBJECT });

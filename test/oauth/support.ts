@@ -1,7 +1,7 @@
 import type { HttpClient } from "../../src/contracts/http-client.ts";
 import { Secret } from "../../src/domain/secret.ts";
+import { CLIENT_PAIR } from "../../src/mail/oauth/client-pair.ts";
 import { requestToken, type TokenSettings } from "../../src/oauth/request-token.ts";
-import { readPrivateKey } from "../../src/smime/keys.ts";
 import { createConnect } from "../../src/transport/connect.ts";
 import { createHttpClient } from "../../src/transport/http-client.ts";
 import { createHttpConnect } from "../../src/transport/http-target.ts";
@@ -16,7 +16,7 @@ export function requestDeps(own: { readonly now?: () => Date; readonly http?: Ht
   return {
     http: own.http ?? realHttp,
     platform: { now: own.now ?? (() => new Date()), randomBytes: realRandomBytes },
-    readClientKey: (pem: string) => readPrivateKey(pem, ""),
+    ...CLIENT_PAIR,
   };
 }
 

@@ -7,13 +7,12 @@ import type { SecretName, ServerDefinition } from "../../domain/smtp-server.ts";
 import { tokenEndpointOf } from "../../domain/token-endpoint.ts";
 import { type DefinitionTokens, TokenCache, type TokenSource } from "../../oauth/access-tokens.ts";
 import type { Keyring } from "../../secrets/keyring.ts";
-import { readPrivateKey } from "../../smime/keys.ts";
-import { asRsaEncryption } from "../../smime/rsa-pss.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import type { OAuthTokenRepository } from "../../storage/oauth-tokens.ts";
 import type { RateLimitRepository } from "../../storage/rate-limits.ts";
 import { type Meter, UNSAVED } from "../../telemetry/meter.ts";
 import type { Notify } from "../events.ts";
+import { CLIENT_PAIR } from "./client-pair.ts";
 import { createReportTokenFailure } from "./report-failure.ts";
 import { createTokenStore } from "./token-store.ts";
 
@@ -51,7 +50,7 @@ export function createTokensFor(deps: TokensForDeps): TokensFor {
     async request(settings, { identifier, stored }) {
       // Only definitions that use OAuth pay for its library.
       const { requestToken } = await import("../../oauth/request-token.ts");
-      const outcome = await requestToken(settings, { http, platform, readClientKey });
+      const outcome = await requestToken(settings, { http, platform, ...CLIENT_PAIR });
       meter.count("sealpost_oauth_token_requests_total", {
         server: stored === null ? UNSAVED : identifier,
         result: outcome.successful ? "ok" : outcome.failure.code,
@@ -85,9 +84,4 @@ export function createTokensFor(deps: TokensForDeps): TokensFor {
     };
     return cache.tokensOf({ identifier, stored, settings });
   };
-}
-
-async function readClientKey(pem: string) {
-  const key = await readPrivateKey(pem, "");
-  return { ...key, pkcs8: asRsaEncryption(key.pkcs8) };
 }

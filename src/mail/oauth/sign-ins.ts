@@ -1,6 +1,6 @@
 import type { WriteStatement } from "../../contracts/database.ts";
-import { readPrivateKey } from "../../smime/keys.ts";
 import { createSignInRepository } from "../../storage/oauth-sign-ins.ts";
+import { CLIENT_PAIR } from "./client-pair.ts";
 import { type CompleteSignIn, type CompleteSignInDeps, createCompleteSignIn } from "./complete-sign-in.ts";
 import { createStartDeviceSignIn, type StartDeviceSignIn } from "./device-sign-in.ts";
 import { createStartSignIn, type StartSignIn } from "./start-sign-in.ts";
@@ -17,12 +17,12 @@ export interface SignIns {
   prune(now: Date): WriteStatement;
 }
 
-type SignInsDeps = Omit<CompleteSignInDeps, "signInRows" | "readClientKey">;
+type SignInsDeps = Omit<CompleteSignInDeps, "signInRows" | keyof typeof CLIENT_PAIR>;
 
 /** Creates the sign-ins, without I/O. */
 export function createSignIns(deps: SignInsDeps): SignIns {
   const signInRows = createSignInRepository(deps.database);
-  const all = { ...deps, signInRows, readClientKey: (pem: string) => readPrivateKey(pem, "") };
+  const all = { ...deps, signInRows, ...CLIENT_PAIR };
   return {
     start: createStartSignIn(all),
     complete: createCompleteSignIn(all),

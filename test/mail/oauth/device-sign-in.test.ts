@@ -1,5 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { type TestInstance, testInstance } from "../../fixtures/instance.ts";
+import { issue, MAIL_EXTENSIONS } from "../../fixtures/smime/authority.ts";
+import { privateKey } from "../../fixtures/smime/keys.ts";
+import { isInstalled } from "../../fixtures/smime/openssl.ts";
 import {
   CLIENT,
   hangUp,
@@ -74,6 +77,17 @@ describe("a sign-in by device code", () => {
     const [asked, polled] = tokens.requests;
     expect(asked?.fields).toEqual({ client_id: CLIENT.id, scope: "mail offline_access openid email" });
     expect(polled?.fields.client_secret).toBe(CLIENT.secret);
+  });
+
+  test.skipIf(!isInstalled("openssl"))("signs with a key of RSASSA-PSS", async () => {
+    const key = await privateKey("pss256");
+    const certificate = await issue({ key, subject: "/CN=client", extensions: MAIL_EXTENSIONS });
+    await using tokens = await server();
+    await using instance = await testInstance();
+    const pair = { oauth_private_key: key, oauth_certificate: certificate };
+    await saveMain(instance, tokens, { oauth_client_secret: "", ...pair });
+    await signIn(instance, () => undefined);
+    expect(tokens.tokenRequests[0]?.fields.client_assertion).toStartWith("eyJ");
   });
 
   test("polls more slowly after slow_down and after a lost connection (RFC 8628 3.5)", async () => {

@@ -1,10 +1,11 @@
 import { type Der, equalBytes } from "./der.ts";
 import { explain } from "./explain.ts";
 import { encryptInfo } from "./key-encryption.ts";
-import { CERTIFICATE_LABELS } from "./label.ts";
+import { readPrivateKey } from "./keys.ts";
+import { CERTIFICATE_LABEL, CERTIFICATE_LABELS } from "./label.ts";
 import { type PemBlock, readPem, writePem } from "./pem.ts";
 import { readPkcs12 } from "./pkcs12.ts";
-import { keyForm } from "./problem.ts";
+import { IdentityError, keyForm } from "./problem.ts";
 
 /** Key and certificates as texts. An empty text stands for an absent one. */
 export interface IdentityTexts {
@@ -24,7 +25,7 @@ interface Content {
 }
 
 const PLAIN_CERTIFICATE =
-  /-----BEGIN (?:X509 )?CERTIFICATE-----\r?\n[\w+/=\r\n]+-----END (?:X509 )?CERTIFICATE-----/g;
+  /(?:^|\n)-----BEGIN (?:X509 )?CERTIFICATE-----\r?\n(?:[\w+/=]+\r?\n)+-----END (?:X509 )?CERTIFICATE-----/g;
 
 const isPrivateKey = ({ label }: PemBlock) => label.endsWith("PRIVATE KEY");
 const isCertificate = ({ label }: PemBlock) => CERTIFICATE_LABELS.includes(label);
@@ -66,9 +67,43 @@ function certificateText({ privateKey, certificate }: IdentityTexts, ofKey: Cont
   if (certificate !== "" && isUnreadable) return certificate;
   const isKept = own.isPlain || own.privateKey !== null;
   if (further.length === 0 && !isMixed && isKept) return certificate;
-  return unique([...own.certificates, ...further])
-    .map((der) => writePem("CERTIFICATE", der))
-    .join("");
+  return writeCertificates(unique([...own.certificates, ...further]));
+}
+
+/**
+ * Writes the texts of a key and its certificates, which log in, as PEM that TLS and OAuth read. A text that cannot be read,
+ * or is not allowed, stays as it is.
+ */
+export async function rewritePair({ privateKey, certificate }: IdentityTexts): Promise<IdentityTexts> {
+  return { privateKey: await rewriteKey(privateKey), certificate: rewriteCertificates(certificate) };
+}
+
+/** Some runtimes do not read a compressed point, or RSA without parameters. */
+async function rewriteKey(text: string): Promise<string> {
+  try {
+    return writePem("PRIVATE KEY", (await readPrivateKey(text, "")).pkcs8);
+  } catch (error) {
+    if (error instanceof IdentityError) return text;
+    throw error;
+  }
+}
+
+function rewriteCertificates(text: string): string {
+  const blocks = readPem(text);
+  const certificates = blocks.filter(isCertificate).map(({ der }) => der);
+  const whole = certificates.filter((der) => der !== null);
+  const isKept = blocks.some(isPrivateKey) || whole.length === 0 || whole.length < certificates.length;
+  // A name of the kind that only some programs know is replaced.
+  const isPlain = arePlain(text, blocks) && blocks.every(({ label }) => label === CERTIFICATE_LABEL);
+  return isKept || isPlain ? text : writeCertificates(whole);
+}
+
+function writeCertificates(certificates: readonly Der[]): string {
+  return certificates.map((der) => writePem(CERTIFICATE_LABEL, der)).join("");
+}
+
+function arePlain(text: string, blocks: readonly PemBlock[]): boolean {
+  return text.match(PLAIN_CERTIFICATE)?.length === blocks.length;
 }
 
 async function read(text: string, passphrase: string): Promise<Content> {
@@ -81,7 +116,7 @@ async function read(text: string, passphrase: string): Promise<Content> {
     privateKey: blocks.some(isPrivateKey) ? text : null,
     certificates: whole,
     isPkcs12: false,
-    isPlain: text.match(PLAIN_CERTIFICATE)?.length === blocks.length,
+    isPlain: arePlain(text, blocks),
     isDamaged: whole.length < certificates.length,
   };
 }

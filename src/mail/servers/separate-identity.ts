@@ -10,6 +10,11 @@ interface IdentityInput {
   readonly certificate: string | undefined;
 }
 
+type LoginPairs = Readonly<
+  Partial<Record<"tlsPrivateKey" | "oauthPrivateKey", Secret | undefined>> &
+    Partial<Record<"tlsCertificate" | "oauthCertificate", string | null | undefined>>
+>;
+
 const PLAIN_KEY = /^-----BEGIN ([A-Z ]*PRIVATE KEY)-----[\w+/=\r\n]+-----END \1-----\s*$/;
 const PLAIN_CERTIFICATES = /^(?:-----BEGIN CERTIFICATE-----\r?\n[\w+/=\r\n]+-----END CERTIFICATE-----\s*)*$/;
 
@@ -40,6 +45,29 @@ async function separated(texts: IdentityTexts, passphrase: string): Promise<Iden
     if (error instanceof IdentityError) throw invalidParameter(error.problem.parameter, error.problem.reason);
     throw error;
   }
+}
+
+/** The keys that log in, each with its certificates. */
+const LOGIN_PAIRS = [
+  ["tlsPrivateKey", "tlsCertificate"],
+  ["oauthPrivateKey", "oauthCertificate"],
+] as const;
+
+/**
+ * Writes the keys and certificates that log in as PEM that TLS and OAuth read, whose readers are strict. A text that cannot
+ * be read stays as it is, for the check to reject it.
+ */
+export async function rewriteLoginPairs<T extends LoginPairs>(input: T): Promise<T> {
+  const rewritten: Record<string, Secret | string> = {};
+  for (const [keyName, certificateName] of LOGIN_PAIRS) {
+    const given = { privateKey: textOf(input[keyName]), certificate: input[certificateName] ?? "" };
+    if (given.privateKey === "" && PLAIN_CERTIFICATES.test(given.certificate)) continue;
+    const { rewritePair } = await import("../../smime/separate.ts");
+    const { privateKey, certificate } = await rewritePair(given);
+    if (privateKey !== given.privateKey) rewritten[keyName] = new Secret(privateKey);
+    if (certificate !== given.certificate) rewritten[certificateName] = certificate;
+  }
+  return { ...input, ...rewritten };
 }
 
 /** A stored secret that stays belongs to another text. */

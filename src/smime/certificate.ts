@@ -1,4 +1,4 @@
-import { IA5String, OctetString, Utf8String } from "asn1js";
+import { type BaseBlock, Boolean as BooleanValue, IA5String, OctetString, Utf8String } from "asn1js";
 import * as pkijs from "pkijs";
 import {
   bitsOf,
@@ -8,6 +8,7 @@ import {
   DerError,
   firstOctetOf,
   isContext,
+  joinedOctetsOf,
   numberOf,
   octetsOf,
   oidOf,
@@ -16,7 +17,7 @@ import {
 } from "./der.ts";
 import { explain } from "./explain.ts";
 import { CERTIFICATE_LABELS } from "./label.ts";
-import { type NameConstraints, readNameConstraints } from "./name-constraints.ts";
+import { ia5Of, type NameConstraints, readNameConstraints } from "./name-constraints.ts";
 import { comparableName } from "./names.ts";
 import { type PemBlock, readPem } from "./pem.ts";
 import { certificateContent, certificateForm, IdentityError } from "./problem.ts";
@@ -167,33 +168,36 @@ function readUsage(
 ): Pick<Certificate, "basicConstraints" | "keyUsage" | "extendedKeyUsage"> {
   const constraints = extension(parsed, OID.basicConstraints);
   const purposes = extension(parsed, OID.extendedKeyUsage);
-  const bits = find(parsed, OID.keyUsage);
+  const bits = extension(parsed, OID.keyUsage);
   return {
-    basicConstraints: constraints && readConstraints(expect(constraints, pkijs.BasicConstraints)),
-    keyUsage: bits === null ? null : firstOctetOf(readDer(bits.extnValue.valueBlock.valueHexView)),
-    extendedKeyUsage: purposes === null ? null : expect(purposes, pkijs.ExtKeyUsage).keyPurposes,
+    basicConstraints: constraints && readConstraints(children(constraints)),
+    keyUsage: bits && firstOctetOf(bits),
+    extendedKeyUsage: purposes && children(purposes).map(oidOf),
   };
 }
 
-function readConstraints({ cA, pathLenConstraint }: pkijs.BasicConstraints): BasicConstraints {
-  const pathLength = typeof pathLenConstraint === "object" ? numberOf(pathLenConstraint) : pathLenConstraint;
-  return { isAuthority: cA, pathLength: pathLength ?? null };
+/** Both fields are optional. */
+function readConstraints([first, second]: readonly BaseBlock[]): BasicConstraints {
+  const hasFlag = first instanceof BooleanValue;
+  const pathLength = hasFlag ? second : first;
+  return {
+    isAuthority: hasFlag && first.getValue(),
+    pathLength: pathLength === undefined ? null : numberOf(pathLength),
+  };
 }
 
 /** Reads the extensions that concern the certificates above or below this one. */
 function readIdentifiers(
   parsed: pkijs.Certificate,
 ): Pick<Certificate, "keyIdentifier" | "issuerKeyIdentifier" | "nameConstraints"> {
-  const own = find(parsed, OID.subjectKeyIdentifier)?.parsedValue;
-  const issuer = find(parsed, OID.authorityKeyIdentifier)?.parsedValue;
-  const names = find(parsed, OID.nameConstraints);
+  const own = extension(parsed, OID.subjectKeyIdentifier);
+  const issuer = extension(parsed, OID.authorityKeyIdentifier);
+  const names = extension(parsed, OID.nameConstraints);
+  const issuerKey = issuer && children(issuer).find((field) => isContext(field, 0));
   return {
     keyIdentifier: own instanceof OctetString ? octetsOf(own) : null,
-    issuerKeyIdentifier:
-      issuer instanceof pkijs.AuthorityKeyIdentifier && issuer.keyIdentifier
-        ? new Uint8Array(issuer.keyIdentifier.valueBlock.valueHexView)
-        : null,
-    nameConstraints: names && readNameConstraints(new Uint8Array(names.extnValue.valueBlock.valueHexView)),
+    issuerKeyIdentifier: issuerKey ? joinedOctetsOf(issuerKey) : null,
+    nameConstraints: names && readNameConstraints(names),
   };
 }
 
@@ -203,17 +207,18 @@ function readCritical({ extensions = [] }: pkijs.Certificate): readonly string[]
 
 function alternativeAddresses(parsed: pkijs.Certificate): readonly string[] {
   const names = extension(parsed, OID.subjectAltName);
-  if (names === null) return [];
-  return expect(names, pkijs.AltName).altNames.flatMap(({ type, value }) => {
-    if (type === RFC822_NAME) return [String(value)];
-    return type === OTHER_NAME ? smtpUtf8Mailbox(value) : [];
+  return (names === null ? [] : children(names)).flatMap((name) => {
+    if (isContext(name, RFC822_NAME)) return [ia5Of(name)];
+    return isContext(name, OTHER_NAME) ? smtpUtf8Mailbox(name) : [];
   });
 }
 
 /** Reads an otherName whose value, in `[0]`, is a UTF8String (RFC 9598 3). */
-function smtpUtf8Mailbox(otherName: Parameters<typeof children>[0]): readonly string[] {
+function smtpUtf8Mailbox(otherName: BaseBlock): readonly string[] {
   if (oidOf(child(otherName, 0)) !== OID.smtpUtf8Mailbox) return [];
-  return [expect(child(child(otherName, 1), 0), Utf8String).getValue()];
+  const text = child(child(otherName, 1), 0);
+  if (text instanceof Utf8String) return [text.getValue()];
+  throw new DerError("Not a UTF-8 string");
 }
 
 /** Reads emailAddress in the subject, as in old certificates (RFC 5280 4.1.2.6). */
@@ -225,20 +230,8 @@ function subjectAddresses(parsed: pkijs.Certificate): readonly string[] {
     );
 }
 
-function find(parsed: pkijs.Certificate, oid: string): pkijs.Extension | null {
-  return parsed.extensions?.find(({ extnID }) => extnID === oid) ?? null;
-}
-
 /** Returns the value of an extension, or `null` without it. Treats an unparsable extension as an error, not as absent. */
-function extension(parsed: pkijs.Certificate, oid: string): object | null {
-  const found = find(parsed, oid);
-  if (found === null) return null;
-  const value = found.parsedValue;
-  if (value === undefined || value.parsingError !== undefined) throw new DerError(`Broken extension ${oid}`);
-  return value;
-}
-
-function expect<T>(value: unknown, type: new (...parameters: never[]) => T): T {
-  if (value instanceof type) return value;
-  throw new DerError("A value is of another type");
+function extension({ extensions = [] }: pkijs.Certificate, oid: string): BaseBlock | null {
+  const found = extensions.find(({ extnID }) => extnID === oid);
+  return found === undefined ? null : readDer(found.extnValue.valueBlock.valueHexView);
 }

@@ -1,7 +1,7 @@
 import type { BaseBlock } from "asn1js";
 import { remember } from "../domain/cache.ts";
 import { domainOf, parseAddress } from "../domain/mailbox.ts";
-import { child, children, type Der, DerError, isContext, rawOf, readDer } from "./der.ts";
+import { child, children, type Der, isContext, joinedOctetsOf, rawOf } from "./der.ts";
 import { comparableName, nameText } from "./names.ts";
 
 /** The names for which an authority may issue certificates (RFC 5280 4.2.1.10). */
@@ -29,15 +29,15 @@ const RFC822_NAME = 1;
 const DIRECTORY_NAME = 4;
 
 /** @throws {DerError} for a damaged extension. */
-export function readNameConstraints(der: Der): NameConstraints {
-  const lists = children(readDer(der));
+export function readNameConstraints(constraints: BaseBlock): NameConstraints {
+  const lists = children(constraints);
   const basesOf = (tag: number): NameBases => {
     const subtrees = lists.filter((list) => isContext(list, tag)).flatMap((list) => children(list));
     const bases = subtrees.map((subtree) => child(subtree, 0));
     return {
       addresses: bases
         .filter((base) => isContext(base, RFC822_NAME))
-        .map((base) => comparableBase(textOf(base))),
+        .map((base) => comparableBase(ia5Of(base))),
       names: bases
         .filter((base) => isContext(base, DIRECTORY_NAME))
         .map((base) => comparableName(rawOf(child(base, 0)))),
@@ -90,10 +90,6 @@ function isNameWithin(name: readonly string[], base: readonly string[]): boolean
 }
 
 /** Returns the contents of an implicitly tagged IA5String. */
-function textOf(base: BaseBlock): string {
-  const { valueBlock }: { readonly valueBlock: object } = base;
-  if (!("valueHexView" in valueBlock && valueBlock.valueHexView instanceof Uint8Array)) {
-    throw new DerError("Not a text");
-  }
-  return new TextDecoder("latin1").decode(valueBlock.valueHexView);
+export function ia5Of(text: BaseBlock): string {
+  return new TextDecoder("latin1").decode(joinedOctetsOf(text));
 }

@@ -9,15 +9,11 @@ export const PKIJS: readonly UnusedPart[] = [
   twice("PublicKeyInfo.parsedKey"),
   ...members("AttributeTypeAndValue", "isEqual toSchema"),
   ...members("RelativeDistinguishedNames", "isEqual toSchema compareWithDefault"),
-  ...members("GeneralName", "toSchema compareWithDefault"),
   ...members("AlgorithmIdentifier", "isEqual toSchema compareWithDefault"),
   "PkiObject.toString()",
-  "AltName.toSchema",
-  "AuthorityKeyIdentifier.toSchema",
-  "BasicConstraints.toSchema",
   "Extension.toSchema",
+  twice("Extension.parsedValue"),
   "Extensions.toSchema",
-  "ExtKeyUsage.toSchema",
   "Time.toSchema",
 ];
 

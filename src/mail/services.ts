@@ -185,9 +185,8 @@ export function createMailServices(deps: MailServicesDeps): MailServices {
     signIns,
     readMetrics: createReadMetrics({ ...sending, repository, rows: createMetricsRepository(database) }),
     mailQueue: createMailQueue({
-      ...deps,
+      ...sending,
       repository: createQueuedMailRepository(database, dueTimes),
-      circuit,
     }),
     checks: () =>
       mailChecks({ ...sending, repository, servers, diagnose: createDiagnose(database, dueTimes) }),

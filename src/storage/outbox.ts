@@ -116,13 +116,10 @@ export function createOutboxRepository(database: Database): OutboxRepository {
     },
 
     insertFinal(row, attempts) {
-      const rows = attempts.map(({ mailId, identifier, date, ...result }) => ({
-        mailId,
-        identifier,
-        date,
-        result,
-      }));
-      return [statements.insertMail(row), ...rows.map((one) => write.insert(mailAttempt).values(one))];
+      const inserts = attempts.map(({ mailId, identifier, date, ...result }) =>
+        write.insert(mailAttempt).values({ mailId, identifier, date, result }),
+      );
+      return [statements.insertMail(row), ...inserts];
     },
 
     async readPiece(name) {

@@ -33,18 +33,23 @@ export interface MailChange extends Pick<QueuedMail, "state" | "recipients" | "g
   readonly dueAt: number | null;
 }
 
+/** A queued message, and the claim of the worker that sends it. */
+export type ManagedMail = QueuedMail & typeof mail.$inferSelect;
+
 /** Queued messages as admins see and manage them. Writes are unexecuted statements for `commit`. */
 export interface QueuedMailRepository {
   /** Returns one page, the newest first, and how many messages match in all. */
   page(query: MailQuery): Promise<{ mails: QueuedMail[]; total: number }>;
-  find(id: string): Promise<QueuedMail | undefined>;
+  find(id: string): Promise<ManagedMail | undefined>;
   /** Returns a message and every attempt to deliver it, in order. `null` if it does not exist. */
-  withAttempts(id: string): Promise<{ mail: QueuedMail; attempts: MailAttempt[] } | null>;
+  withAttempts(id: string): Promise<{ mail: ManagedMail; attempts: MailAttempt[] } | null>;
   readonly stats: ReadMailStats;
   /** Changes a message that is held, or that no worker has leased, and ends a lease. Affects no row if it is no longer as it was read. */
   update(old: QueuedMail, to: MailChange, now: Date): WriteStatement;
+  /** Gives a lease that has ended another name. Affects no row if it was renewed or taken over. */
+  takeLease(old: ManagedMail, lease: string, now: Date): WriteStatement;
   /** Selects the message if it is as an update at this time left it. */
-  updated(id: string, to: MailChange, now: Date): RowsStatement<{ readonly id: string }>;
+  updated(id: string, to: Pick<MailChange, "recipients">, now: Date): RowsStatement<{ readonly id: string }>;
   /** Holds the messages that wait. One that is being sent is not affected. */
   hold(): WriteStatement;
   /** Makes held messages, and held work of plugins, due when they were due before. */
@@ -54,9 +59,9 @@ export interface QueuedMailRepository {
 }
 
 const isHeld = sql<boolean>`coalesce(${mail.dueAt} >= ${HOLD_MS}, 0)`.mapWith(Boolean);
+const managed = { ...getTableColumns(mail), held: isHeld };
 /** Without the columns that only workers use. */
-const { queueName: _1, started: _2, lost: _3, lease: _4, dueAt: _5, ...columns } = getTableColumns(mail);
-const seen = { ...columns, held: isHeld };
+const { queueName: _1, started: _2, lost: _3, lease: _4, dueAt: _5, ...seen } = managed;
 
 /** @param dueTimes columns with due times of the work of plugins. */
 export function createQueuedMailRepository(
@@ -83,12 +88,12 @@ export function createQueuedMailRepository(
     },
 
     async find(id) {
-      return read.select(seen).from(mail).where(eq(mail.id, id)).get();
+      return read.select(managed).from(mail).where(eq(mail.id, id)).get();
     },
 
     async withAttempts(id) {
       const [[found], rows] = await read.batch([
-        read.select(seen).from(mail).where(eq(mail.id, id)),
+        read.select(managed).from(mail).where(eq(mail.id, id)),
         read.select().from(mailAttempt).where(eq(mailAttempt.mailId, id)).orderBy(asc(mailAttempt.number)),
       ]);
       const attempts = rows.map(({ number: _, result, ...attempt }) => ({ ...attempt, ...result }));
@@ -105,6 +110,10 @@ export function createQueuedMailRepository(
         .set({ ...to, lease: null, started: false, updatedAt: now })
         .where(and(eq(mail.id, old.id), asRead));
     },
+
+    takeLease: ({ id, lease, started }, taken, now) =>
+      write.run(sql`UPDATE mail SET lease = ${taken}
+        WHERE id = ${id} AND lease = ${lease} AND begun = ${started ? 1 : 0} AND due_at <= ${now.getTime()}`),
 
     updated: (id, { recipients }, now) =>
       read

@@ -7,14 +7,17 @@ import { SealpostError } from "../../errors.ts";
 import type { AuditRepository } from "../../storage/audit-log.ts";
 import { decide } from "../../storage/decide.ts";
 import type { MailStats, ReadMailStats } from "../../storage/mail-stats.ts";
+import type { OutboxRepository } from "../../storage/outbox.ts";
 import {
   changedRows,
   type MailChange,
   type MailQuery,
+  type ManagedMail,
   type QueuedMailRepository,
 } from "../../storage/queued-mail.ts";
 import type { Circuit } from "../circuit.ts";
 import { type Notify, notifyOutcomes } from "../events.ts";
+import { takeOver } from "../worker/outcomes.ts";
 import { missedEntries, unreported } from "./final-report.ts";
 import { giveUpAt, revive } from "./lifetime.ts";
 
@@ -44,7 +47,8 @@ export interface MailQueue {
    */
   retry(id: string, actor: AuditActor): Promise<void>;
   /**
-   * Cancels a message for the recipients that have no final state yet, and reports those of the others.
+   * Cancels a message for the recipients that have no final state yet, and reports those of the others. A recipient that may
+   * have got it becomes `unknown`.
    * @throws {SealpostError} `resource_not_found`; `conflict` if it is final or is being sent.
    */
   cancel(id: string, actor: AuditActor): Promise<void>;
@@ -57,6 +61,7 @@ export interface MailQueue {
 interface MailQueueDeps {
   readonly database: Database;
   readonly repository: QueuedMailRepository;
+  readonly outbox: Pick<OutboxRepository, "recordAttempts" | "applyUpdates">;
   readonly audit: AuditRepository;
   readonly circuit: Pick<Circuit, "makeProbeDue">;
   readonly wake: Wake;
@@ -111,11 +116,11 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
 }
 
 /**
- * Changes a message. If that makes it final, the recipients that have a state of their own are reported.
+ * Changes a message, once it is taken over from a worker that has died.
  * @throws {SealpostError} `resource_not_found`, `conflict`, and what `change` throws.
  */
 async function manage(
-  { database, repository, audit, notify, platform }: MailQueueDeps,
+  { database, repository, outbox, audit, notify, platform }: MailQueueDeps,
   id: string,
   actor: AuditActor,
   change: (mail: QueuedMail, now: Date) => MailChange,
@@ -124,30 +129,43 @@ async function manage(
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const mail = await repository.find(id);
     if (!mail) throw new SealpostError("resource_not_found", "The requested Mail could not be found.");
-    if (isBeingSent(mail)) throw conflict("is being sent: try again in a minute");
     const now = platform.now();
-    const changed = change(mail, now);
+    if (isBeingSent(mail, now)) throw conflict("is being sent: try again in a minute");
     const recipient = mail.recipients.map(({ address }) => address).join(",");
     const fields = { success: true, identifier: mail.identifier, recipient, info: id };
-    const ended = changed.dueAt === null ? unreported(changed.recipients) : [];
-    const entries = [auditEntry(actor, now, fields), ...missedEntries(mail, ended, now)];
-    const statements = [
-      repository.update(mail, changed, now),
-      ...entries.map(audit.insertIfChanged),
-      ...extraStatements(mail),
-    ];
-    const { results } = await decide(database, statements, repository.updated(id, changed, now));
-    if (results === null || changedRows(results.slice(0, 1)) > 0) return notifyOutcomes(notify, mail, ended);
+    const to = isLeased(mail) ? takeOver(mail, now) : change(mail, now);
+    const isTakenOver = "lease" in to;
+    const changes = isTakenOver
+      ? [
+          repository.takeLease(mail, to.lease, now),
+          outbox.recordAttempts([to]),
+          outbox.applyUpdates([to], now),
+        ]
+      : [repository.update(mail, to, now), audit.insertIfChanged(auditEntry(actor, now, fields))];
+    const ended = to.dueAt === null ? unreported(to.recipients) : [];
+    const reports = missedEntries(mail, ended, now).map(audit.insertIfChanged);
+    const statements = [...changes, ...reports, ...extraStatements(mail)];
+    const { results } = await decide(database, statements, repository.updated(id, to, now));
+    const isChanged = results === null || changedRows(results.slice(0, 1)) > 0;
+    if (isChanged) notifyOutcomes(notify, mail, ended);
+    if (isChanged && !isTakenOver) return;
   }
   throw conflict("was claimed by a worker: try again");
 }
 
-function canRetry(mail: QueuedMail, now: Date): boolean {
-  return !isBeingSent(mail) && retryProblem(mail, now) === null;
+function canRetry(mail: ManagedMail, now: Date): boolean {
+  if (isBeingSent(mail, now)) return false;
+  const { recipients } = isLeased(mail) ? takeOver(mail, now) : mail;
+  return retryProblem({ ...mail, recipients }, now) === null;
 }
 
-function isBeingSent({ state, held }: QueuedMail): boolean {
+/** Whether a worker has the message, or had it when it died. */
+function isLeased({ state, held }: QueuedMail): boolean {
   return state === "sending" && !held;
+}
+
+function isBeingSent(mail: ManagedMail, now: Date): boolean {
+  return isLeased(mail) && (mail.dueAt ?? 0) > now.getTime();
 }
 
 /** Returns why a message that is not being sent cannot be retried; `null` if it can. */
@@ -186,7 +204,7 @@ function dueNow(mail: QueuedMail, now: Date): MailChange {
 function canceled(mail: QueuedMail): MailChange {
   if (!mail.recipients.some(isPending)) throw conflict(isFinal(mail));
   const recipients = mail.recipients.map((one) =>
-    isPending(one) ? ({ ...one, state: "cancelled", dueAt: null } as const) : one,
+    isPending(one) ? ({ ...one, state: one.mayBeSent ? "unknown" : "cancelled", dueAt: null } as const) : one,
   );
   return { state: stateOf(recipients), recipients, dueAt: null, giveUpAt: mail.giveUpAt, contentUntil: null };
 }

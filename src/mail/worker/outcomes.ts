@@ -2,14 +2,14 @@ import { getLogger } from "@logtape/logtape";
 import type { Platform } from "../../contracts/platform.ts";
 import { type AuditEntry, auditEntry } from "../../domain/audit.ts";
 import { isPending, type RecipientProgress } from "../../domain/queued-mail.ts";
-import type { MailUpdate } from "../../storage/outbox.ts";
+import type { MailRow, MailUpdate } from "../../storage/outbox.ts";
 import type { Meter } from "../../telemetry/meter.ts";
 import type { Circuit } from "../circuit.ts";
 import { type Notify, notifyOutcomes } from "../events.ts";
 import { countQueued } from "../measure.ts";
 import { afterUnknown, stateAtEnd } from "../queue/after-attempt.ts";
 import { missedEntries, unreported, WORKER } from "../queue/final-report.ts";
-import type { AttemptRecord, LeasedMail } from "./leased-mail.ts";
+import { type AttemptRecord, LeasedMail } from "./leased-mail.ts";
 import type { LeaseTimes } from "./leases.ts";
 import type { OutcomeRecorder } from "./outcome-recorder.ts";
 
@@ -92,19 +92,33 @@ export function createOutcomes(deps: OutcomesDeps): Outcomes {
 
     async recover(mail) {
       const date = platform.now();
-      for (const index of mail.due(date.getTime())) {
-        const before = mail.recipients[index];
-        if (!before || mail.wasNotSent(before)) continue;
-        const after = afterUnknown(before, "lost", mail.attemptContext(date.getTime(), 0));
-        const attempt = withoutDialog(mail, before, date, { phase: "", code: "" });
-        const { outcome, decision, progress } = after;
-        mail.advance(index, progress, { ...attempt, outcome, decision });
-      }
+      loseAttempts(mail, date);
       // Recipients that are to be repeated keep the lease.
       mail.remaining = mail.due(date.getTime()).length;
       return record(mail);
     },
   };
+}
+
+/** Decides on the recipients whose outcome the worker that had the message before left unknown. */
+function loseAttempts(mail: LeasedMail, date: Date): void {
+  for (const index of mail.due(date.getTime())) {
+    const before = mail.recipients[index];
+    if (!before || mail.wasNotSent(before)) continue;
+    const { progress, ...after } = afterUnknown(before, "lost", mail.attemptContext(date.getTime(), 0));
+    mail.advance(index, progress, {
+      ...withoutDialog(mail, before, date, { phase: "", code: "" }),
+      ...after,
+    });
+  }
+}
+
+/** Returns the update of a message whose lease has ended, as by the next worker. It belongs to a lease that follows that one. */
+export function takeOver(row: Omit<MailRow, "content">, now: Date): MailUpdate {
+  const taken = { lost: Math.max(row.lost, row.started ? 2 : 1), lease: ` ${row.lease}`, content: "" };
+  const mail = new LeasedMail({ ...row, ...taken }, { aim: "send", leaseEndsMs: 0 });
+  if (mail.hasUnknownOutcome) loseAttempts(mail, now);
+  return mail.takeUpdate({ now, leaseEndsAt: now });
 }
 
 /** Returns the progress of a recipient when its message expires. */

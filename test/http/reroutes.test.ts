@@ -100,6 +100,21 @@ describe("once an active policy names smtpserver_route", () => {
     );
     await started.admin("DELETE", "/smtpserver/spare");
   });
+
+  test.each([
+    ["smtp.eu.sendgrid.net", "apikey"],
+    ["smtp.region-9.sendgrid.net", "apikey"],
+    ["relay.example.org", "SMTP_Injection"],
+    ["live.smtp.mailtrap.io", "api"],
+    ["bulk.smtp.mailtrap.io", "smtp@mailtrap.io"],
+  ])("so does another password at %s of the username %s", async (server, username) => {
+    const spare = { server, port: 587, tls: true, username, password: "first" };
+    await started.admin("POST", "/smtpserver/spare", spare);
+    const send = (password: string) => status(writer("POST", "/smtpserver/spare", { ...spare, password }));
+    expect(await send("second")).toEqual(DENIED);
+    expect(await send("__CENSORED__")).toEqual(ALLOWED);
+    await started.admin("DELETE", "/smtpserver/spare");
+  });
 });
 
 test("a policy that excludes the right, or names it for someone else, switches it on; `*` and inactive ones do not", async () => {

@@ -9,11 +9,13 @@ import { findProvider, PROVIDERS } from "./index.ts";
 import {
   expectedUsername,
   isHostOf,
+  isNamedAfter,
   type PortOf,
   type Provider,
   portsOf,
   preferredPort,
   serverText,
+  sharedUsernames,
 } from "./provider.ts";
 
 /** RFC 6409: the port of message submission. */
@@ -70,10 +72,11 @@ function endpointFields({ server, port, tls }: PresetInput, preset: Provider | n
   return { server: serverText(endpoint), port: endpoint.port, tls: tls ?? known.security !== "none" };
 }
 
-/** Returns the port for a host of the preset, by the scheme in which it is written. `null` for another host. */
+/** Returns the port for a host of the provider, by the scheme in which it is written. `null` for another host. */
 function portAt(preset: Provider, server: string): PortOf | null {
   const endpoint = parseEndpoint({ ...DEFINITION_DEFAULTS, server });
-  if (endpoint === null || endpoint.protocol !== undefined || !isHostOf(preset, endpoint.host)) return null;
+  if (endpoint === null || endpoint.protocol !== undefined) return null;
+  if (!isHostOf(preset, endpoint.host) && !isNamedAfter(preset, endpoint.host)) return null;
   const isImplicit = endpoint.security === "implicit";
   const fits = portsOf(preset).find(({ security }) => (security === "implicit") === isImplicit);
   return fits ?? preferredPort(preset);
@@ -112,15 +115,12 @@ function presetLimits(preset: Provider | null): LimitFields {
   };
 }
 
-/** Whether a provider gives all its customers this username, so that the password alone names the account. */
-export function isAccountOfPassword(host: string, username: string): boolean {
-  return Object.values(PROVIDERS).some(
-    (preset) =>
-      preset.username.rule === "literal" &&
-      preset.username.value === username &&
-      username !== "" &&
-      isHostOf(preset, host),
-  );
+/**
+ * Whether the password alone may name the account of this username, because a provider gives it to all its customers. The
+ * host does not matter: no preset knows all hosts of its provider.
+ */
+export function isAccountOfPassword(username: string): boolean {
+  return Object.values(PROVIDERS).some((preset) => sharedUsernames(preset).includes(username));
 }
 
 type Definition = Pick<ServerDefinition, "provider" | "server" | "port" | "tls" | "username" | "auth">;

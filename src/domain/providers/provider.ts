@@ -21,8 +21,8 @@ export interface OAuthPreset {
 export type UsernameRule =
   | { readonly rule: "literal"; readonly value: string }
   | { readonly rule: "mailbox" }
-  /** `expected` names it in a sentence. */
-  | { readonly rule: "free"; readonly expected: string };
+  /** `expected` names it in a sentence. All customers have the `shared` ones. */
+  | { readonly rule: "free"; readonly expected: string; readonly shared?: readonly string[] };
 
 /** The form of `password`. */
 export interface SecretRule {
@@ -82,6 +82,12 @@ export function expectedUsername(username: UsernameRule): string {
   return username.value === "" ? "no username" : username.value;
 }
 
+/** Returns the usernames that a provider gives all its customers, so that the password alone names the account. */
+export function sharedUsernames({ username }: Provider): readonly string[] {
+  if (username.rule === "literal") return username.value === "" ? [] : [username.value];
+  return username.rule === "free" ? (username.shared ?? []) : [];
+}
+
 /** The endpoint of a provider but its host. */
 export type PortOf = Pick<Endpoint, "port" | "security">;
 
@@ -107,4 +113,10 @@ export function isHostOf({ host, regions = {}, hostForm, ports }: Provider, name
   if (ports.none !== undefined || name === host || Object.values(regions).includes(name)) return true;
   const isOpenForm = hostForm !== undefined && Object.keys(regions).length === 0;
   return isOpenForm && name.endsWith(hostForm.slice(hostForm.indexOf("}") + 1));
+}
+
+/** Whether a host has the name of the provider in it, such as one in a region that the preset does not list. */
+export function isNamedAfter({ host, hostForm = "" }: Provider, name: string): boolean {
+  const [brand = ""] = (host ?? hostForm).split(".").slice(-2);
+  return name.split(".").includes(brand);
 }

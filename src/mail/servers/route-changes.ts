@@ -29,7 +29,7 @@ export function routeChanges(
   const isElsewhere = kept === null || !keepsSecret(kept, endpoint);
   const fields: readonly FieldName[] = [...(isElsewhere ? ENDPOINT : []), ...ACCOUNT];
   const changed = fields.filter((name) => stored[name] !== next[name]);
-  const isOtherAccount = isPasswordChanged && isAccountOfPassword(endpoint.host, next.username);
+  const isOtherAccount = isPasswordChanged && isAccountOfPassword(next.username);
   return [...changed, ...(isOtherAccount ? (["password"] as const) : [])].map(
     (name) => DEFINITION_FIELDS[name].parameter,
   );

@@ -76,6 +76,14 @@ describe("fillFromPreset() with a server", () => {
     [{ server: "email-smtp.eu-west-1.amazonaws.com", provider: "ses" }, [587, true]],
     [{ server: "example-org.mail.protection.outlook.com", provider: "microsoft365-relay" }, [25, true]],
     [{ server: "mailpit", provider: "mailpit" }, [1025, false]],
+    // A host in a region, listed or not.
+    [{ server: "smtp.eu.sendgrid.net", provider: "sendgrid" }, [587, true]],
+    [{ server: "smtp.region-9.sendgrid.net", provider: "sendgrid" }, [587, true]],
+    [{ server: "smtp.zoho.com.au", provider: "zoho" }, [587, true]],
+    [{ server: "smtp.ionos.co.uk", provider: "ionos" }, [587, true]],
+    [{ server: "smtps://smtp.yandex.com.tr", provider: "yandex" }, [465, true]],
+    [{ server: "email-smtp.af-south-1.amazonaws.com", provider: "ses" }, [587, true]],
+    [{ server: "sendgrid.example.org", provider: "sendgrid" }, [587, true]],
     // Another host: the facts of the provider do not apply.
     [{ server: "relay.example.org" }, [25, false]],
     [{ server: "graph://example.org" }, [25, false]],

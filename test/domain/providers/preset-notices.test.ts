@@ -52,6 +52,7 @@ describe("presetNotices()", () => {
     ["nothing of a password that OAuth does not use", { ...gmail, auth: "oauth2", password: "x" }, []],
     ["a password that the provider is switching off", microsoft, ["provider_oauth"]],
     ["nothing of a login by OAuth", { ...microsoft, auth: "oauth2" }, []],
+    ["nothing of a host in a region", { provider: "sendgrid", server: "smtp.eu.sendgrid.net" }, []],
     ["another host", { provider: "sendgrid", server: "smtp.sendgird.net" }, ["provider_host"]],
     [
       "a region without a server",

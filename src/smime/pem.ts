@@ -1,5 +1,5 @@
 import { child, children, type Der, isContext, isWholeValue, rawOf, readDer, TAG } from "./der.ts";
-import { CERTIFICATE_LABEL, labelOf, PKCS7_LABELS } from "./label.ts";
+import { CERTIFICATE_LABEL, CERTIFICATE_LABELS, labelOf, PKCS7_LABELS } from "./label.ts";
 
 /** One block of a PEM text (RFC 7468). */
 export interface PemBlock {
@@ -54,6 +54,11 @@ export function readPem(text: string): readonly PemBlock[] {
   const normalized = normalize(text);
   const blocks = normalized.split(PEM_BEGIN).slice(1).flatMap(readBlock);
   return (blocks.length > 0 ? blocks : readBare(normalized)).flatMap(unpack);
+}
+
+/** Returns the first certificate of a PEM text; `null` if there is none, or its base64 is broken. */
+export function readCertificate(text: string): Der | null {
+  return readPem(text).find(({ label }) => CERTIFICATE_LABELS.includes(label))?.der ?? null;
 }
 
 /** Returns one PEM block, with a line end at its end. */

@@ -1,6 +1,5 @@
 import { readPrivateKey } from "../../smime/keys.ts";
-import { CERTIFICATE_LABELS } from "../../smime/label.ts";
-import { readPem } from "../../smime/pem.ts";
+import { readCertificate } from "../../smime/pem.ts";
 import { asRsaEncryption } from "../../smime/rsa-pss.ts";
 
 /** Reads the key and the certificate of an OAuth client as their check at a save does. */
@@ -9,7 +8,5 @@ export const CLIENT_PAIR = {
     const key = await readPrivateKey(pem, "");
     return { ...key, pkcs8: asRsaEncryption(key.pkcs8) };
   },
-  readCertificate(pem: string) {
-    return readPem(pem).find(({ label }) => CERTIFICATE_LABELS.includes(label))?.der ?? null;
-  },
+  readCertificate,
 } as const;

@@ -12,8 +12,8 @@ import {
 } from "../../domain/smtp-server.ts";
 import { invalidParameter, type SealpostError } from "../../errors.ts";
 import { inspectIdentity } from "../../smime/identity.ts";
-import { CERTIFICATE_LABEL, CERTIFICATE_LABELS } from "../../smime/label.ts";
-import { readPem, writePem } from "../../smime/pem.ts";
+import { CERTIFICATE_LABEL } from "../../smime/label.ts";
+import { readCertificate, writePem } from "../../smime/pem.ts";
 import { daysUntil, EXPIRES_SOON_DAYS } from "../../smime/validity.ts";
 
 /** The fields that decide how a definition logs in. */
@@ -110,7 +110,7 @@ async function checkPair(
     if (certificateName === "oauthCertificate") return [];
     return [incomplete("tls_incomplete", privateKey === "" ? keyName : certificateName)];
   }
-  const first = readPem(certificate).find(({ label }) => CERTIFICATE_LABELS.includes(label))?.der;
+  const first = readCertificate(certificate);
   const alone = first ? writePem(CERTIFICATE_LABEL, first) : "";
   const { path } = await inspectIdentity({ privateKey, passphrase: "", certificate: alone, now });
   const [own] = path;

@@ -17,7 +17,6 @@ import {
   TAG,
   tlv,
 } from "./der.ts";
-import { explain } from "./explain.ts";
 import { labelOf } from "./label.ts";
 import { type PemBlock, readPem } from "./pem.ts";
 import { IdentityError, keyContent, keyForm, REENCRYPT } from "./problem.ts";
@@ -93,7 +92,7 @@ const UNSUPPORTED_LABELS: Readonly<Record<string, string>> = {
  * @throws {IdentityError} if the key cannot be read or is inconsistent. The problem states what to do.
  */
 export async function readPrivateKey(pem: string, passphrase: string): Promise<ReadKey> {
-  const { isEncrypted, info } = await decrypted(privateKeyBlock(pem), passphrase);
+  const { isEncrypted, info } = await decrypted(await privateKeyBlock(pem), passphrase);
   return { ...(await readKeyInfo(info)), isEncrypted };
 }
 
@@ -159,12 +158,13 @@ export async function importSigningKey({
   return key;
 }
 
-function privateKeyBlock(pem: string): PemBlock {
+/** Loads the explanations of other texts on demand. */
+async function privateKeyBlock(pem: string): Promise<PemBlock> {
   if (pem.trim() === "")
     throw keyContent("sign_no_key", "private_key", "There is no private key to sign with: set private_key");
   const blocks = readPem(pem).filter(({ label }) => label.endsWith("PRIVATE KEY"));
   const [block] = blocks;
-  if (block === undefined) throw explain(pem, "private_key");
+  if (block === undefined) throw (await import("./explain.ts")).explain(pem, "private_key");
   if (blocks.length > 1)
     throw keyForm("The text holds more than one private key: keep only the one that signs");
   const unsupported = UNSUPPORTED_LABELS[block.label];

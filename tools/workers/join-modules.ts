@@ -8,6 +8,7 @@ const MODULES: Readonly<Record<string, readonly string[]>> = {
   smime: [
     "src/smime/certificate.ts",
     "src/smime/encrypt.ts",
+    "src/smime/explain.ts",
     "src/smime/key-encryption.ts",
     "src/smime/path.ts",
     "src/smime/recipient.ts",

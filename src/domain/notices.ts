@@ -63,7 +63,9 @@ export const NOTICES = {
   chain_name:
     "The authority {subject} may not issue certificates for {name} (name constraints): use a certificate of an authority that may.",
   chain_key_identifier:
-    "The certificate of {subject} has another key identifier than {child} names, which OpenSSL rejects: get the certificates of the chain from the authority.",
+    "The certificate of {subject} is not the one that {child} names (authority key identifier), which OpenSSL rejects: get the certificates of the chain from the authority.",
+  netscape_type:
+    "The certificate of {subject} is not for email (Netscape certificate type), which OpenSSL rejects: use one without that type.",
   critical_extension:
     "The certificate of {subject} has a critical extension ({extension}) that mail programs reject: use one without it.",
   any_purpose:

@@ -17,7 +17,13 @@ import {
 } from "./der.ts";
 import { explain } from "./explain.ts";
 import { CERTIFICATE_LABELS } from "./label.ts";
-import { ia5Of, type NameConstraints, readNameConstraints } from "./name-constraints.ts";
+import {
+  type GeneralName,
+  ia5Of,
+  type NameConstraints,
+  readGeneralName,
+  readNameConstraints,
+} from "./name-constraints.ts";
 import { comparableName } from "./names.ts";
 import { type PemBlock, readPem } from "./pem.ts";
 import { certificateContent, certificateForm, IdentityError } from "./problem.ts";
@@ -51,12 +57,19 @@ export interface Certificate {
   /** Key identifier of this certificate's key, and of its issuer's. `null` if absent. */
   readonly keyIdentifier: Der | null;
   readonly issuerKeyIdentifier: Der | null;
+  /** Issuer of the issuer's certificate, and the contents of its serial number, as this one names them. `null` if absent. */
+  readonly issuersIssuer: Der | null;
+  readonly issuersSerialNumber: Der | null;
   /** `null` without that extension. */
   readonly nameConstraints: NameConstraints | null;
   /** Dotted OIDs of the extensions that receivers must understand (RFC 5280 4.2). */
   readonly criticalExtensions: readonly string[];
   /** Unchanged values of rfc822Name, SmtpUTF8Mailbox (RFC 9598) and the subject's emailAddress. */
   readonly addresses: readonly string[];
+  /** The other names of subjectAltName. */
+  readonly alternativeNames: readonly GeneralName[];
+  /** Netscape's certificate type. `null` without that extension. */
+  readonly netscapeType: number | null;
 }
 
 interface BasicConstraints {
@@ -77,11 +90,13 @@ const OID = {
   basicConstraints: "2.5.29.19",
   extendedKeyUsage: "2.5.29.37",
   emailAddress: "1.2.840.113549.1.9.1",
+  netscapeType: "2.16.840.1.113730.1.1",
   smtpUtf8Mailbox: "1.3.6.1.5.5.7.8.9",
 } as const;
 /** `GeneralName` choices (RFC 5280 4.2.1.6). */
 const OTHER_NAME = 0;
 const RFC822_NAME = 1;
+const DIRECTORY_NAME = 4;
 
 /**
  * Reads the certificates of a PEM text, in its order.
@@ -117,7 +132,9 @@ function parseCertificate({ der }: PemBlock, ordinal: number): Certificate {
     if (der === null) throw new DerError("Broken base64");
     const names = readNames(der);
     const parsed = pkijs.Certificate.fromBER(der);
-    const addresses = [...alternativeAddresses(parsed), ...subjectAddresses(parsed)];
+    const alternative = extension(parsed, OID.subjectAltName);
+    const alternatives = alternative === null ? [] : children(alternative);
+    const addresses = [...alternatives.flatMap(alternativeAddresses), ...subjectAddresses(parsed)];
     return {
       der,
       ...names,
@@ -127,6 +144,9 @@ function parseCertificate({ der }: PemBlock, ordinal: number): Certificate {
       ...readIdentifiers(parsed),
       criticalExtensions: readCritical(parsed),
       addresses,
+      alternativeNames: alternatives
+        .filter((name) => alternativeAddresses(name).length === 0)
+        .map(readGeneralName),
     };
   } catch (cause) {
     const reason = `Certificate ${ordinal} of the text is damaged: paste the whole PEM block again`;
@@ -165,14 +185,16 @@ function readValidity(parsed: pkijs.Certificate): Pick<Certificate, "notBefore" 
 
 function readUsage(
   parsed: pkijs.Certificate,
-): Pick<Certificate, "basicConstraints" | "keyUsage" | "extendedKeyUsage"> {
+): Pick<Certificate, "basicConstraints" | "keyUsage" | "extendedKeyUsage" | "netscapeType"> {
   const constraints = extension(parsed, OID.basicConstraints);
   const purposes = extension(parsed, OID.extendedKeyUsage);
   const bits = extension(parsed, OID.keyUsage);
+  const type = extension(parsed, OID.netscapeType);
   return {
     basicConstraints: constraints && readConstraints(children(constraints)),
     keyUsage: bits && firstOctetOf(bits),
     extendedKeyUsage: purposes && children(purposes).map(oidOf),
+    netscapeType: type && firstOctetOf(type),
   };
 }
 
@@ -189,14 +211,21 @@ function readConstraints([first, second]: readonly BaseBlock[]): BasicConstraint
 /** Reads the extensions that concern the certificates above or below this one. */
 function readIdentifiers(
   parsed: pkijs.Certificate,
-): Pick<Certificate, "keyIdentifier" | "issuerKeyIdentifier" | "nameConstraints"> {
+): Pick<
+  Certificate,
+  "keyIdentifier" | "issuerKeyIdentifier" | "issuersIssuer" | "issuersSerialNumber" | "nameConstraints"
+> {
   const own = extension(parsed, OID.subjectKeyIdentifier);
   const issuer = extension(parsed, OID.authorityKeyIdentifier);
   const names = extension(parsed, OID.nameConstraints);
-  const issuerKey = issuer && children(issuer).find((field) => isContext(field, 0));
+  const fieldOf = (tag: number) => issuer && children(issuer).find((field) => isContext(field, tag));
+  const [issuerKey, issuersNames, serialNumber] = [fieldOf(0), fieldOf(1), fieldOf(2)];
+  const issuersName = issuersNames && children(issuersNames).find((name) => isContext(name, DIRECTORY_NAME));
   return {
     keyIdentifier: own instanceof OctetString ? octetsOf(own) : null,
     issuerKeyIdentifier: issuerKey ? joinedOctetsOf(issuerKey) : null,
+    issuersIssuer: issuersName ? readGeneralName(issuersName).value : null,
+    issuersSerialNumber: serialNumber ? joinedOctetsOf(serialNumber) : null,
     nameConstraints: names && readNameConstraints(names),
   };
 }
@@ -205,12 +234,9 @@ function readCritical({ extensions = [] }: pkijs.Certificate): readonly string[]
   return extensions.filter(({ critical }) => critical).map(({ extnID }) => extnID);
 }
 
-function alternativeAddresses(parsed: pkijs.Certificate): readonly string[] {
-  const names = extension(parsed, OID.subjectAltName);
-  return (names === null ? [] : children(names)).flatMap((name) => {
-    if (isContext(name, RFC822_NAME)) return [ia5Of(name)];
-    return isContext(name, OTHER_NAME) ? smtpUtf8Mailbox(name) : [];
-  });
+function alternativeAddresses(name: BaseBlock): readonly string[] {
+  if (isContext(name, RFC822_NAME)) return [ia5Of(joinedOctetsOf(name))];
+  return isContext(name, OTHER_NAME) ? smtpUtf8Mailbox(name) : [];
 }
 
 /** Reads an otherName whose value, in `[0]`, is a UTF8String (RFC 9598 3). */

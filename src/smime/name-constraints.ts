@@ -2,7 +2,7 @@ import type { BaseBlock } from "asn1js";
 import { remember } from "../domain/cache.ts";
 import { domainOf, parseAddress } from "../domain/mailbox.ts";
 import { child, children, type Der, isContext, joinedOctetsOf, rawOf } from "./der.ts";
-import { comparableName, nameText } from "./names.ts";
+import { comparableName, nameText, printable } from "./names.ts";
 
 /** The names for which an authority may issue certificates (RFC 5280 4.2.1.10). */
 export interface NameConstraints {
@@ -10,73 +10,162 @@ export interface NameConstraints {
   readonly forbiddenName: (certificate: Named) => string | null;
 }
 
+/** `GeneralName` (RFC 5280 4.2.1.6). */
+export interface GeneralName {
+  /** The number of its tag. */
+  readonly kind: number;
+  /** A whole `Name`, the contents of another primitive value, or a whole constructed one. */
+  readonly value: Der;
+}
+
 /** The names of a certificate. */
 interface Named {
   readonly addresses: readonly string[];
   readonly subject: Der;
+  /** Names that are no addresses. */
+  readonly alternativeNames: readonly GeneralName[];
+  readonly basicConstraints: { readonly isAuthority: boolean } | null;
 }
 
-/** The constraints by kind of name. Certificates for mail have no other names that can be constrained. */
-interface NameBases {
-  /** Mailboxes, hosts, or the hosts of a domain if they start with a period; comparable. */
-  readonly addresses: readonly string[];
-  /** The first parts of subjects, comparable. */
-  readonly names: readonly (readonly string[])[];
+/** A constraint, comparable. */
+interface Base extends GeneralName {
+  /** A mailbox, a host, or the hosts of a domain if it starts with a period. */
+  readonly text: string;
+  /** The first parts of subjects. */
+  readonly parts: readonly string[];
 }
 
-/** `GeneralName` choices (RFC 5280 4.2.1.6). */
+/** A name of a certificate. */
+interface ConstrainedName {
+  readonly kind: number;
+  /** As people read it. */
+  readonly text: string;
+  /** Returns whether the name is within a base of its kind. `null` if it cannot be compared. */
+  readonly isWithin: ((base: Base) => boolean) | null;
+}
+
 const RFC822_NAME = 1;
+const DNS_NAME = 2;
 const DIRECTORY_NAME = 4;
+const URI = 6;
+const IP_ADDRESS = 7;
+
+const URI_HOST = /^[^:]*:\/\/(?:[^/?#@]*@)?([^:/?#]+)/;
+/** A host as common name, of the comparable parts of a name. */
+const COMMON_HOST = /(?:^|\+)2\.5\.4\.3="(\w[\w.-]{0,190}\.[\w.-]{0,62}\w)"/;
 
 /** @throws {DerError} for a damaged extension. */
 export function readNameConstraints(constraints: BaseBlock): NameConstraints {
   const lists = children(constraints);
-  const basesOf = (tag: number): NameBases => {
-    const subtrees = lists.filter((list) => isContext(list, tag)).flatMap((list) => children(list));
-    const bases = subtrees.map((subtree) => child(subtree, 0));
-    return {
-      addresses: bases
-        .filter((base) => isContext(base, RFC822_NAME))
-        .map((base) => comparableBase(ia5Of(base))),
-      names: bases
-        .filter((base) => isContext(base, DIRECTORY_NAME))
-        .map((base) => comparableName(rawOf(child(base, 0)))),
-    };
-  };
+  const basesOf = (tag: number): readonly Base[] =>
+    lists
+      .filter((list) => isContext(list, tag))
+      .flatMap((list) => children(list))
+      .map((subtree) => readBase(child(subtree, 0)));
   const [permitted, excluded] = [basesOf(0), basesOf(1)];
-  return { forbiddenName: remember((certificate) => forbiddenName(permitted, excluded, certificate)) };
+  return {
+    forbiddenName: remember((certificate) => {
+      const found = namesOf(certificate).find((name) => isForbidden(permitted, excluded, name));
+      return found === undefined ? null : printable(found.text);
+    }),
+  };
 }
 
-function forbiddenName(
-  permitted: NameBases,
-  excluded: NameBases,
-  { addresses, subject }: Named,
-): string | null {
-  const address = addresses.find((text) => {
-    const mailbox = parseAddress(text) ?? text;
-    const host = domainOf(mailbox).toLowerCase();
-    return isForbidden(permitted.addresses, excluded.addresses, (base) =>
-      isAddressWithin(mailbox, host, base),
-    );
-  });
-  if (address !== undefined) return address;
-  const name = comparableName(subject);
-  const isNameForbidden =
-    name.length > 0 && isForbidden(permitted.names, excluded.names, (base) => isNameWithin(name, base));
-  return isNameForbidden ? nameText(subject) : null;
+/** @throws {DerError} also for a name that cannot be compared, which would be an error later. */
+export function readGeneralName(node: BaseBlock): GeneralName {
+  const { tagNumber: kind, isConstructed } = node.idBlock;
+  if (kind !== DIRECTORY_NAME) return { kind, value: isConstructed ? rawOf(node) : joinedOctetsOf(node) };
+  const value = rawOf(child(node, 0));
+  comparableName(value);
+  return { kind, value };
 }
 
-function isForbidden<T>(
-  permitted: readonly T[],
-  excluded: readonly T[],
-  isWithin: (base: T) => boolean,
+function readBase(node: BaseBlock): Base {
+  const { kind, value } = readGeneralName(node);
+  const text = ia5Of(value);
+  return {
+    kind,
+    value,
+    text: kind === RFC822_NAME ? comparableBase(text) : text.toLowerCase(),
+    parts: kind === DIRECTORY_NAME ? comparableName(value) : [],
+  };
+}
+
+/** A kind of name that cannot be compared is forbidden by any constraint of its kind. */
+function isForbidden(
+  permitted: readonly Base[],
+  excluded: readonly Base[],
+  { kind, isWithin }: ConstrainedName,
 ): boolean {
-  return (permitted.length > 0 && !permitted.some(isWithin)) || excluded.some(isWithin);
+  const isOfKind = (base: Base) => base.kind === kind;
+  if (isWithin === null) return permitted.some(isOfKind) || excluded.some(isOfKind);
+  const covers = (base: Base) => isOfKind(base) && isWithin(base);
+  return (permitted.some(isOfKind) && !permitted.some(covers)) || excluded.some(covers);
+}
+
+function namesOf({ addresses, subject, alternativeNames, basicConstraints }: Named): ConstrainedName[] {
+  const parts = comparableName(subject);
+  const names = alternativeNames.map(nameOf);
+  // OpenSSL takes a common name that looks like a host for one, unless the certificate names hosts.
+  const isForHosts = basicConstraints?.isAuthority || names.some(({ kind }) => kind === DNS_NAME);
+  const hosts = isForHosts ? [] : parts.flatMap((part) => COMMON_HOST.exec(part)?.[1] ?? []);
+  return [
+    ...addresses.map(addressName),
+    ...(parts.length > 0 ? [nameOf({ kind: DIRECTORY_NAME, value: subject })] : []),
+    ...names,
+    ...hosts.map(hostName),
+  ];
+}
+
+function addressName(text: string): ConstrainedName {
+  const mailbox = parseAddress(text) ?? text;
+  const host = domainOf(mailbox).toLowerCase();
+  return { kind: RFC822_NAME, text, isWithin: ({ text: base }) => isAddressWithin(mailbox, host, base) };
+}
+
+function hostName(text: string): ConstrainedName {
+  const host = text.toLowerCase();
+  const isWithin = ({ text: base }: Base) =>
+    base === "" || host === base || host.endsWith(base.startsWith(".") ? base : `.${base}`);
+  return { kind: DNS_NAME, text, isWithin };
+}
+
+function nameOf({ kind, value }: GeneralName): ConstrainedName {
+  switch (kind) {
+    case DNS_NAME:
+      return hostName(ia5Of(value));
+    case DIRECTORY_NAME: {
+      const parts = comparableName(value);
+      const isWithin = (base: Base) => base.parts.every((part, index) => part === parts[index]);
+      return { kind, text: nameText(value), isWithin };
+    }
+    case URI: {
+      const text = ia5Of(value);
+      const [, host] = URI_HOST.exec(text.toLowerCase()) ?? [];
+      const isWithin = host ? ({ text: base }: Base) => isAddressWithin(host, host, base) : null;
+      return { kind, text, isWithin };
+    }
+    case IP_ADDRESS: {
+      const isWithin = (base: Base) => isIpWithin(value, base.value);
+      return { kind, text: value.length === 4 ? value.join(".") : hexOf(value), isWithin };
+    }
+    default:
+      return { kind, text: hexOf(value), isWithin: null };
+  }
 }
 
 function isAddressWithin(mailbox: string, host: string, base: string): boolean {
   if (base.startsWith(".")) return host.endsWith(base);
   return base === (base.includes("@") ? mailbox : host);
+}
+
+/** @param base an address, then a mask. */
+function isIpWithin(address: Der, base: Der): boolean {
+  const { length } = address;
+  const mask = base.subarray(length);
+  return (
+    mask.length === length && address.every((octet, index) => ((octet ^ base[index]!) & mask[index]!) === 0)
+  );
 }
 
 /** The local part of a mailbox is compared with regard to case. */
@@ -85,11 +174,11 @@ function comparableBase(base: string): string {
   return isMailbox ? (parseAddress(base) ?? base) : base.toLowerCase();
 }
 
-function isNameWithin(name: readonly string[], base: readonly string[]): boolean {
-  return base.every((part, index) => part === name[index]);
+function hexOf(value: Der): string {
+  return `#${value.toHex()}`;
 }
 
-/** Returns the contents of an implicitly tagged IA5String. */
-export function ia5Of(text: BaseBlock): string {
-  return new TextDecoder("latin1").decode(joinedOctetsOf(text));
+/** Returns an IA5String as text. */
+export function ia5Of(value: Der): string {
+  return new TextDecoder("latin1").decode(value);
 }

@@ -33,8 +33,13 @@ export const nameText = remember((name: Der): string => {
       .map((attribute) => `${label(attribute)}=${textOf(attribute).replace(SPECIAL, "\\$&")}`)
       .join("+"),
   );
-  return parts.toReversed().join(", ").replace(UNSAFE, "\u{fffd}").slice(0, MAX_CHARACTERS);
+  return printable(parts.toReversed().join(", "));
 });
+
+/** Returns at most 255 characters, without control characters. */
+export function printable(text: string): string {
+  return text.replace(UNSAFE, "\u{fffd}").slice(0, MAX_CHARACTERS);
+}
 
 /**
  * Returns the parts of a name such that equal ones are equal texts, whatever their case, blanks and string types

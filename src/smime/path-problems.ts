@@ -32,6 +32,8 @@ const KNOWN_EXTENSIONS: readonly string[] = [
 ];
 /** keyCertSign, in the first octet of keyUsage. */
 const CERT_SIGN_BIT = 0x04;
+/** Netscape's types S/MIME and SSL client. */
+const NETSCAPE_MAIL_BITS = 0x20 | 0x80;
 /** RFC 5280 4.1.2.2. */
 const MAX_SERIAL_OCTETS = 20;
 
@@ -51,7 +53,7 @@ export function inspectPath(path: readonly Certificate[], hasRoot: boolean, now:
     const below = path.slice(0, index);
     const isRoot = hasRoot && index === path.length - 1;
     return [
-      ...(index > 0 ? authorityNotices(certificate, below, isRoot, now) : []),
+      ...(index > 0 ? authorityNotices(certificate, below, isRoot, now) : typeNotices(certificate)),
       ...strictNotices(certificate, isRoot),
     ];
   });
@@ -72,7 +74,7 @@ function authorityNotices(
     ...(mayIssueForMail(authority) ? [] : [notice("chain_purpose", PARAMETER, { subject })]),
     ...pathLengthNotices(authority, subject, below),
     ...nameNotices(authority, subject, below),
-    ...(child && hasOtherKeyIdentifier(authority, child)
+    ...(child && hasOtherIdentifier(authority, child)
       ? [notice("chain_key_identifier", PARAMETER, { subject, child: nameText(child.subject) })]
       : []),
   ];
@@ -131,13 +133,24 @@ function nameNotices(
     .map((name) => notice("chain_name", PARAMETER, { subject, name }));
 }
 
-function hasOtherKeyIdentifier(
-  { keyIdentifier }: Certificate,
-  { issuerKeyIdentifier }: Certificate,
+/** OpenSSL compares each part that authorityKeyIdentifier has (RFC 5280 4.2.1.1). */
+function hasOtherIdentifier(
+  { keyIdentifier, issuer, serialNumber }: Certificate,
+  { issuerKeyIdentifier, issuersIssuer, issuersSerialNumber }: Certificate,
 ): boolean {
   return (
-    keyIdentifier !== null && issuerKeyIdentifier !== null && !equalBytes(keyIdentifier, issuerKeyIdentifier)
+    (keyIdentifier !== null &&
+      issuerKeyIdentifier !== null &&
+      !equalBytes(keyIdentifier, issuerKeyIdentifier)) ||
+    (issuersSerialNumber !== null && !equalBytes(contentsOf(serialNumber), issuersSerialNumber)) ||
+    (issuersIssuer !== null && !isSameName(issuer, issuersIssuer))
   );
+}
+
+/** OpenSSL takes Netscape's type for clients as well. */
+function typeNotices({ netscapeType, subject }: Certificate): Notice[] {
+  const isForMail = netscapeType === null || (netscapeType & NETSCAPE_MAIL_BITS) !== 0;
+  return isForMail ? [] : [notice("netscape_type", PARAMETER, { subject: nameText(subject) })];
 }
 
 /** The signature and the serial number of a root do not matter: receivers have their own copy. */

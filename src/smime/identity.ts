@@ -4,7 +4,13 @@ import { type KeyAlgorithm, SIGNING_ALGORITHMS, type SignatureAlgorithm } from "
 import type { Certificate } from "./certificate.ts";
 import { isRsaPair } from "./check-key.ts";
 import type { Der } from "./der.ts";
-import { importSigningKey, type PrivateKey, readAlgorithm, readPrivateKey } from "./keys.ts";
+import {
+  hasExplicitCurve,
+  importSigningKey,
+  type PrivateKey,
+  readAlgorithm,
+  readPrivateKey,
+} from "./keys.ts";
 import type { CertificatePath } from "./path.ts";
 import { certificateContent, IdentityError, type IdentityProblem } from "./problem.ts";
 import { requiredPss } from "./rsa-pss.ts";
@@ -39,6 +45,8 @@ export interface Inspection {
   readonly path: readonly Certificate[];
 }
 
+const EXPLICIT_CURVE =
+  "The certificate has explicit curve parameters: request one for a key with a named curve, such as P-256";
 /** digitalSignature or nonRepudiation, the first bits of keyUsage (RFC 8550 4.4.2). */
 const SIGNING_BITS = 0x80 | 0x40;
 /** emailProtection and anyExtendedKeyUsage (RFC 8550 4.4.4). */
@@ -142,7 +150,7 @@ async function match(
         right.certificate.notAfter.getTime() - left.certificate.notAfter.getTime(),
     );
   if (best === undefined) {
-    return { problems: [mismatch(given.length)], warnings: [], identity: null, path: [] };
+    return { problems: [mismatch(given)], warnings: [], identity: null, path: [] };
   }
   const { certificate, path, problems } = best;
   const { certificates } = path;
@@ -180,9 +188,13 @@ function problemsOf(certificate: Certificate, isSelfSigned: boolean, now: Date):
   );
 }
 
-function mismatch(count: number): IdentityProblem {
+function mismatch(given: readonly Certificate[]): IdentityProblem {
+  if (given.some((one) => !one.basicConstraints?.isAuthority && hasExplicitCurve(one.publicKey))) {
+    return certificateContent("sign_mismatch", EXPLICIT_CURVE);
+  }
+  const { length } = given;
   const subject =
-    count === 1 ? "The certificate does not belong" : `None of the ${count} certificates belongs`;
+    length === 1 ? "The certificate does not belong" : `None of the ${length} certificates belongs`;
   return certificateContent(
     "sign_mismatch",
     `${subject} to the private key: use the one issued for this key`,

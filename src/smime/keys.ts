@@ -165,7 +165,7 @@ async function privateKeyBlock(pem: string): Promise<PemBlock> {
   const blocks = readPem(pem).filter(({ label }) => label.endsWith("PRIVATE KEY"));
   const [block] = blocks;
   if (block === undefined) throw (await import("./explain.ts")).explain(pem, "private_key");
-  if (blocks.length > 1)
+  if (blocks.some(({ der }) => der?.toHex() !== block.der?.toHex()))
     throw keyForm("The text holds more than one private key: keep only the one that signs");
   const unsupported = UNSUPPORTED_LABELS[block.label];
   if (unsupported !== undefined) throw keyForm(unsupported);
@@ -235,6 +235,12 @@ function curveOf(parameters: BaseBlock): KeyAlgorithm {
     CURVES[oid] ??
     fail(keyForm(`The private key is on the curve ${name}, which no WebCrypto supports. ${SUPPORTED}`))
   );
+}
+
+/** Whether a `SubjectPublicKeyInfo` has its curve as numbers, which no WebCrypto reads. */
+export function hasExplicitCurve(publicKey: Der): boolean {
+  const [oid, parameters] = children(child(readDer(publicKey), 0));
+  return oid !== undefined && oidOf(oid) === OID_EC && parameters?.idBlock.isConstructed === true;
 }
 
 /** Returns `null` unless the bytes are one whole `PrivateKeyInfo`. */

@@ -25,7 +25,12 @@ const DELIMITER =
   /[-\u2010-\u2015\u2212\ufe58\ufe63\uff0d]{1,8}[ ]?(BEGIN|END) ([A-Z0-9 #-]{1,64}?)[ ]?[-\u2010-\u2015\u2212\ufe58\ufe63\uff0d]{1,8}/g;
 const LINE_ENDS = /\r\n?|[\v\f\u0085\u2028\u2029]|<br ?\/?>|<\/?(?:p|div|pre)>|&#1[03];/gi;
 const INVISIBLE = /[\ufeff\u200b-\u200d\u2060\u00ad]/g;
-const QUOTATION = /^[>|] ?/gm;
+const QUOTATION = /^(?:[>|] ?)+/gm;
+/** Line ends as characters, which a program may escape again. */
+const ESCAPED_RETURN = /\\{1,4}r/g;
+const ESCAPED_LINE_END = /\\{1,4}n/g;
+/** The start of a `data:` URL (RFC 2397), as browsers read a file. */
+const DATA_URL = /^\s*data:[^,]{0,200},/i;
 const BLANKS = /&nbsp;|[\t\u00a0\u2000-\u200a\u202f\u3000]/g;
 
 const HEADER_LINE = /^[A-Za-z][A-Za-z0-9-]*:.*$/gm;
@@ -47,7 +52,7 @@ const latin1 = new TextDecoder("latin1");
 
 /**
  * Returns the blocks of a PEM text, in order. Allows text around them ("Bag Attributes"), line ends of any kind, lost, or
- * written as the two characters `\n`, typographic dashes, and blanks that were a `+` before a form was decoded. Base64
+ * written as the two characters `\n`, typographic dashes, a `data:` URL, and blanks that were a `+` before a form was decoded. Base64
  * without the delimiting lines is one block, whose label follows from its DER. PKCS#7 gives a block for each certificate.
  */
 export function readPem(text: string): readonly PemBlock[] {
@@ -69,8 +74,9 @@ export function writePem(label: string, der: Uint8Array): string {
 
 function normalize(text: string): string {
   return text
-    .replaceAll("\\r", "")
-    .replaceAll("\\n", "\n")
+    .replace(DATA_URL, "")
+    .replace(ESCAPED_RETURN, "")
+    .replace(ESCAPED_LINE_END, "\n")
     .replace(INVISIBLE, "")
     .replace(LINE_ENDS, "\n")
     .replace(QUOTATION, "")

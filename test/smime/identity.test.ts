@@ -13,7 +13,7 @@ import {
   SENDER,
   sender,
 } from "../fixtures/smime/authority.ts";
-import { ALGORITHMS, convert, encrypt, PASSPHRASE, privateKey } from "../fixtures/smime/keys.ts";
+import { ALGORITHMS, convert, encrypt, generate, PASSPHRASE, privateKey } from "../fixtures/smime/keys.ts";
 import { isInstalled } from "../fixtures/smime/openssl.ts";
 
 const withOpenssl = test.skipIf(!isInstalled("openssl"));
@@ -125,6 +125,20 @@ describe("inspectIdentity() accepts", () => {
 });
 
 describe("inspectIdentity() rejects", () => {
+  withOpenssl("a certificate with explicit curve parameters, and says so", async () => {
+    const explicit = await generate(
+      ...["EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt", "ec_param_enc:explicit"],
+    );
+    const certificate = await leaf({ key: explicit });
+    const named = await convert(explicit, "ec", "-param_enc", "named_curve");
+    const { intermediate } = await authorities();
+    const { problems } = await inspect(named, certificate + intermediate.certificate);
+    expect(problems).toMatchObject([{ code: "sign_mismatch", kind: "content" }]);
+    expect(problems[0]?.reason).toMatch(
+      /explicit curve parameters: request one for a key with a named curve/,
+    );
+  });
+
   for (const other of ALGORITHMS) {
     withOpenssl(`a p256 key with the certificate of another ${other} key`, async () => {
       const certificate = await leaf({ key: await privateKey(other, "other") });

@@ -209,6 +209,11 @@ describe("readPrivateKey() rejects a format and names the command that helps", (
   });
 });
 
+withOpenssl("readPrivateKey() reads a key that was pasted twice", async () => {
+  const pem = await privateKey("p256");
+  expect((await readPrivateKey(pem + pem.replaceAll("\n", "\r\n"), "")).algorithm).toBe("p256");
+});
+
 describe("readPrivateKey() reports a passphrase that fails", () => {
   withOpenssl("wrong passphrase is sign_passphrase", async () => {
     const pem = await encrypt(await privateKey("p256"), ["-v2", "aes-256-cbc"]);

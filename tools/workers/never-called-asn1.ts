@@ -13,7 +13,7 @@ export const PKIJS: readonly UnusedPart[] = [
   "PkiObject.toString()",
   "Extension.toSchema",
   twice("Extension.parsedValue"),
-  "Extensions.toSchema",
+  ...members("Extensions", "toSchema fromSchema"),
   "Time.toSchema",
 ];
 

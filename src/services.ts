@@ -28,7 +28,7 @@ import { createRegistry, type PluginSet, type Registry, readPlugins } from "./pl
 import { DEFAULT_REQUEST_MS } from "./plugin/routes.ts";
 import type { Keyring } from "./secrets/keyring.ts";
 import { DEFAULT_PASSWORD_COST } from "./secrets/password.ts";
-import { createAuditRepository } from "./storage/audit-log.ts";
+import { createAuditCounter, createAuditRepository } from "./storage/audit-log.ts";
 import { Epoch } from "./storage/epoch.ts";
 import { SETTINGS } from "./storage/kept-tables.ts";
 import { migrateAndRead } from "./storage/migrate.ts";
@@ -261,13 +261,13 @@ function createRouting(epoch: Epoch, { kept }: PluginSet, registry: () => Regist
 /** Creates what access, mail and plugins share. */
 function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins: PluginSet) {
   const { keyring, platform } = drivers;
-  const epoch = new Epoch(drivers.database, plugins.kept);
-  const { database } = epoch;
   const pool = new HashPool(drivers.maxHashes ?? 1);
   const registry = new MetricRegistry();
   // A request on Workers may meet any isolate.
   const isOneProcess = drivers.drains === undefined;
   const meter = isOneProcess ? registry : NO_METER;
+  const epoch = new Epoch(drivers.database, plugins.kept, createAuditCounter(meter));
+  const { database } = epoch;
   return {
     meter,
     tracer: drivers.tracer ?? NO_TRACER,
@@ -292,7 +292,7 @@ function createFoundation(drivers: Drivers, settings: InstanceSettings, plugins:
     targets: drivers,
     http: drivers.http ?? createFetchClient({ egress: "private", ports: [] }),
     sealed: createSealedRepository(database, plugins.sealed),
-    audit: createAuditRepository(database, meter),
+    audit: createAuditRepository(database),
     rateLimits: createRateLimitRepository(database),
     rights: [...Object.keys(CORE_RIGHTS), ...plugins.rights],
   };

@@ -1,7 +1,8 @@
+import type { ResultSet } from "@libsql/client";
 import { and, asc, count as countRows, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm";
-import type { Database, WriteStatement } from "../contracts/database.ts";
+import type { Database, Statement, WriteStatement } from "../contracts/database.ts";
 import type { AuditEntry, AuditQuery, AuditTextColumn, StoredAuditEntry } from "../domain/audit.ts";
-import { type Meter, NO_METER } from "../telemetry/meter.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import { matchesPattern } from "./conditions.ts";
 import { placeholdersFor, prepareStatement, STATEMENTS } from "./drizzle.ts";
 import { audit } from "./schema.ts";
@@ -56,7 +57,7 @@ const count = prepareStatement(() =>
     .onConflictDoUpdate({ target: audit.shareKey, set: { count: sql`${audit.count} + 1` } }),
 );
 
-/** Prepares the insert of a row if a condition holds. {@link countAudit} counts it once it is written. */
+/** Prepares the insert of a row if a condition holds. {@link countAudit} counts it once it is committed. */
 export function prepareAuditInsert(
   where: SQL,
   computed: Readonly<Partial<Record<keyof AuditEntry, SQL>>>,
@@ -71,27 +72,43 @@ export function countAudit({ action, success }: AuditEntry, meter: Meter): void 
   meter.count("sealpost_audit_total", { action, success: String(success) });
 }
 
-/** @param meter counts the events whose rows are built. */
-export function createAuditRepository({ read, write }: Database, meter: Meter = NO_METER): AuditRepository {
-  const counted = (entry: AuditEntry): AuditEntry => {
-    countAudit(entry, meter);
-    return entry;
+/** The entries of statements that may be committed. */
+const ENTRIES = new WeakMap<Statement, AuditEntry>();
+
+/**
+ * Creates what counts the events that a commit has recorded. The results are absent if each of its statements has changed a
+ * row.
+ */
+export function createAuditCounter(meter: Meter) {
+  return (statements: readonly Statement[], results?: readonly unknown[]): void => {
+    for (const [index, statement] of statements.entries()) {
+      const entry = ENTRIES.get(statement);
+      const result = results?.[index] as ResultSet | undefined;
+      if (entry !== undefined && result?.rowsAffected !== 0) countAudit(entry, meter);
+    }
+  };
+}
+
+export function createAuditRepository({ read, write }: Database): AuditRepository {
+  const recording = (statement: WriteStatement, entry: AuditEntry): WriteStatement => {
+    ENTRIES.set(statement, entry);
+    return statement;
   };
   return {
-    insert: (entry) => insert(counted(entry)),
+    insert: (entry) => recording(insert(entry), entry),
 
-    insertIfChanged: (entry) => insertIfChanged(counted(entry)),
+    insertIfChanged: (entry) => recording(insertIfChanged(entry), entry),
 
     prepareInsert(where, computed) {
       const insertWhere = prepareAuditInsert(where, computed);
       return (entry, values) => {
         const taken = Object.keys(values).find((name) => name in entry);
         if (taken) throw new TypeError(`The placeholder "${taken}" is a field of the audit row: rename it`);
-        return insertWhere({ ...values, ...counted(entry) });
+        return recording(insertWhere({ ...values, ...entry }), entry);
       };
     },
 
-    count: (entry, shareKey) => count({ ...counted(entry), shareKey }),
+    count: (entry, shareKey) => recording(count({ ...entry, shareKey }), entry),
 
     async page(query) {
       const where = and(...conditions(query));

@@ -58,6 +58,9 @@ interface Scope {
   isOver: boolean;
 }
 
+/** Called after a commit. @param results absent if they are not known. */
+type OnCommitted = (statements: readonly Statement[], results?: readonly unknown[]) => void;
+
 /**
  * Caches rows that change rarely, and never uses them unchecked. Each unit of work reads the epoch once, a few counters;
  * the cached rows of a table are valid only if its counter matches. The first read of the work brings the counters along,
@@ -67,6 +70,7 @@ export class Epoch {
   /** The database. Its reads and commits within {@link run} bring the counters along. */
   readonly database: Database;
   readonly #inner: Database;
+  readonly #onCommitted: OnCommitted;
   readonly #tables: readonly KeptTable<unknown>[];
   readonly #scopes = new AsyncLocalStorage<Scope>();
   /** Holds values, never promises: on Workers a promise belongs to the request that created it. */
@@ -79,8 +83,13 @@ export class Epoch {
   #latest: { readonly mark: string; readonly counters: Counters } | null = null;
 
   /** @param ofPlugins kept tables of plugins. */
-  constructor(database: Database, ofPlugins: readonly KeptTable<unknown>[] = []) {
+  constructor(
+    database: Database,
+    ofPlugins: readonly KeptTable<unknown>[] = [],
+    onCommitted: OnCommitted = () => undefined,
+  ) {
     this.#inner = database;
+    this.#onCommitted = onCommitted;
     this.#tables = [...CORE_TABLES, ...ofPlugins];
     const { read, write } = database;
     this.database = {
@@ -88,7 +97,10 @@ export class Epoch {
       read: drizzleAround(read, (statements, execute) => this.#readAlong(statements, execute)),
       write,
       prepare: database.prepare.bind(database),
-      append: database.append.bind(database),
+      append: async (...statements) => {
+        await database.append(...statements);
+        onCommitted(statements);
+      },
       ...(database.busyCount && { busyCount: database.busyCount }),
       commit: async <const T extends readonly Statement[]>(statements: T, options?: CommitOptions) => {
         // Prove the right of the work before it writes.
@@ -316,10 +328,11 @@ export class Epoch {
     { isGuarded, ...options }: CommitOptions & { readonly isGuarded: boolean },
   ): Promise<readonly unknown[]> {
     const scope = this.#current();
-    if (scope === null || scope.counters === null || statements.length === 0)
-      return this.#inner.commit(statements, options);
-    const all = [...statements, selectCounters()];
+    const readsCounters = scope !== null && scope.counters !== null && statements.length > 0;
+    const all = readsCounters ? [...statements, selectCounters()] : statements;
     const results: readonly unknown[] = await this.#inner.commit(all, options);
+    this.#onCommitted(statements, results);
+    if (!readsCounters) return results;
     const now = this.#countersOf(results.at(-1) as CountersRow[]);
     const decidedOn = scope.basis.map(({ name }) => [name, scope.counters?.get(name) ?? 0] as const);
     scope.counters = isGuarded ? now : new Map([...now, ...decidedOn]);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
 import { METRICS } from "../../src/telemetry/metrics.ts";
 import { type TestInstance, testInstance } from "../fixtures/instance.ts";
 import { leaf, SENDER } from "../fixtures/smime/authority.ts";
@@ -81,6 +82,28 @@ describe("GET /metrics", () => {
     });
     expect(samples.get("sealpost_hashes_waiting")).toBe(0);
     expect(samples.get("sealpost_db_busy_total")).toBe(0);
+  });
+
+  test("counts the events that are in the audit log, not those whose commit failed or changed nothing", async () => {
+    await using instance = await testInstance();
+    await save(instance, "office");
+    const { database } = instance;
+    const commit = database.commit.bind(database);
+    const remove = () => instance.request("DELETE", "/smtpserver/office");
+    database.commit = () => Promise.reject(new Error("The disk is full"));
+    expect((await remove()).status).toBe(500);
+    database.commit = commit;
+    expect((await remove()).status).toBe(200);
+    expect((await instance.request("POST", "/mail/hold")).value).toBe(0);
+    expect((await instance.request("POST", "/mail/release")).value).toBe(0);
+    const rows = await database.read.all<{ label: string; count: number }>(
+      sql`SELECT action AS label, count(*) AS count FROM audit WHERE success = 1 GROUP BY action`,
+    );
+    const counted = samplesOf(await scrape(instance), "sealpost_audit_total");
+    expect(rows.map(({ label }) => label)).toContain("DELETE /smtpserver/<identifier>");
+    for (const { label, count } of rows) expect(counted[`{action="${label}",success="true"}`]).toBe(count);
+    const successes = Object.keys(counted).filter((labels) => labels.includes('success="true"'));
+    expect(successes).toHaveLength(rows.length);
   });
 
   test("forgets a deleted definition", async () => {

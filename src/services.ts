@@ -236,7 +236,8 @@ async function prepare(deps: {
   await secrets.start([keyIds, rows]);
   await beforePlugins?.();
   const held = waiting?.held ?? 0;
-  if (held === 0) return;
+  if (held === 1) log.warning("1 message or webhook is held, as after a restore: queue release sends it");
+  if (held <= 1) return;
   log.warning("{held} messages and webhooks are held, as after a restore: queue release sends them", {
     held,
   });

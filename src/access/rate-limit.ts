@@ -114,7 +114,11 @@ export function assertWithin(
 }
 
 function tooManyAttempts(seconds: number): SealpostError {
-  return new SealpostError("too_many_tries", `Too many attempts: try again in ${seconds} seconds`, {
-    retryAfterSeconds: seconds,
-  });
+  return new SealpostError(
+    "too_many_tries",
+    `Too many attempts: try again in ${seconds} ${seconds === 1 ? "second" : "seconds"}`,
+    {
+      retryAfterSeconds: seconds,
+    },
+  );
 }

@@ -4,6 +4,7 @@ import { backUp, restore, withBackup, writeBackup } from "../runtime/local/backu
 import { loadPlugins } from "../runtime/local/load-plugins.ts";
 import { restoreInto } from "../runtime/local/moves.ts";
 import { show } from "./output.ts";
+import { messagesAndWebhooks } from "./queue.ts";
 import { remoteSource, remoteTarget } from "./remote-moves.ts";
 import { globalOptionsOf, operatorTasks } from "./run.ts";
 import { commandLineActor } from "./session.ts";
@@ -73,6 +74,6 @@ async function restoreAt(command: Command, url: string, file: string, replace: b
 function heldLines(held: number): string[] {
   if (held === 0) return [];
   return [
-    `${held} messages and webhooks are held: when the other instance has ended, "queue release" sends them`,
+    `${messagesAndWebhooks(held)} held: when the other instance has ended, "queue release" sends ${held === 1 ? "it" : "them"}`,
   ];
 }

@@ -177,11 +177,11 @@ function oldestLine(waiting: Stats["waiting"]): string {
 
 function heldLines({ held }: Stats): string[] {
   if (held === 0) return [];
-  return [`${messagesAndWebhooks(held)} held: "queue release" sends them`];
+  return [`${messagesAndWebhooks(held)} held: "queue release" sends ${held === 1 ? "it" : "them"}`];
 }
 
-/** Nothing counts them apart. */
-function messagesAndWebhooks(count: number): string {
+/** Returns a number of messages and webhooks, which nothing counts apart, and the verb after it. */
+export function messagesAndWebhooks(count: number): string {
   return count === 1 ? "1 message or webhook is" : `${count} messages and webhooks are`;
 }
 

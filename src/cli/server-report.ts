@@ -81,7 +81,7 @@ function protocolText({ protocol, chain }: NonNullable<Server["tls"]>): string {
 }
 
 function daysText(daysLeft: number | null): string[] {
-  return daysLeft === null ? [] : [`certificate valid for ${daysLeft} days`];
+  return daysLeft === null ? [] : [`certificate valid for ${daysLeft} ${daysLeft === 1 ? "day" : "days"}`];
 }
 
 function certificateText({

@@ -66,7 +66,7 @@ export async function consumeWakes(batch: QueueBatch, on: Listener): Promise<voi
   const bodies = batch.messages.map(({ body }) => body);
   const mailIds = bodies.filter(isId);
   const foreign = bodies.length - mailIds.length;
-  if (foreign > 0) log.warning("{foreign} messages in the queue of wakes are not IDs", { foreign });
+  if (foreign > 0) log.warning("Messages in the queue of wakes that are not IDs: {foreign}", { foreign });
   await Promise.all([...new Set(mailIds)].map((mailId) => receiveWake(on, mailId)));
 }
 

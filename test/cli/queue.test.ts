@@ -22,6 +22,8 @@ test("queue list marks held messages", async () => {
   await desk.save("office", smtp.port);
   await desk.queue("a@example.net");
   expect((await cli(folder, "hold")).stdout).toBe("1 message is held\n");
+  const status = await cli(folder, "status");
+  expect(status.stdout).toContain('1 message or webhook is held: "queue release" sends it\n');
   await desk.queue("b@example.net");
   const [, later = "", held = ""] = linesOf(await cli(folder, "list"));
   expect(later).toMatch(new RegExp(`b@example.net +${TIME} +${TIME}`));

@@ -47,6 +47,11 @@ test("reportLines() omits facts that the conversation did not reach", async () =
   expect(await linesOf({ ...ACCEPTED, tls })).toEqual(["TLS:         yes"]);
 });
 
+test("reportLines() has the singular for the last day of a certificate", async () => {
+  const tls = { protocol: null, peer: null, daysLeft: 1 };
+  expect(await linesOf({ ...ACCEPTED, tls })).toEqual(["TLS:         yes, certificate valid for 1 day"]);
+});
+
 test("reportLines() shows a rejected certificate, and no TLS", async () => {
   const [leaf] = SEEN.chain ?? [];
   const seen = { ...NOTHING_SEEN, chain: leaf === undefined ? [] : [leaf] };

@@ -36,6 +36,7 @@ export const emailToken = definePlugin({
     { name: "0005_routes", sql: ownRoutes },
     { name: "0006_attempts_by_time", sql: attemptsByTime },
   ],
+  transient: [attempt],
   rights: {
     enrollEMAIL: "Enroll tokens of type email",
     enrollSMS: "Enroll tokens of type sms",

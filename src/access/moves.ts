@@ -1,5 +1,5 @@
 import { getTableName } from "drizzle-orm";
-import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { Database, Migration, Statement } from "../contracts/database.ts";
 import type { Platform } from "../contracts/platform.ts";
 import {
@@ -15,6 +15,7 @@ import { invalidParameter, SealpostError } from "../errors.ts";
 import type { Keyring } from "../secrets/keyring.ts";
 import { keyIdOf } from "../secrets/seal.ts";
 import { createInstanceSecretRepository } from "../storage/instance-secrets.ts";
+import { tableInUse } from "../storage/moves/in-use.ts";
 import { planRestore } from "../storage/moves/plan.ts";
 import { createSnapshots } from "../storage/moves/snapshot.ts";
 import { createStagingTables } from "../storage/moves/staging.ts";
@@ -70,11 +71,12 @@ export function createRestoreTarget(deps: {
   readonly migrations: readonly Migration[];
   readonly sealed: Pick<SealedRepository, "listKeyIds">;
   readonly dueTimes: readonly SQLiteColumn[];
+  readonly transient: readonly SQLiteTable[];
   readonly keyring: Keyring | null;
   readonly platform: Pick<Platform, "randomBytes" | "now">;
   readonly audit: (now: Date) => readonly Statement[];
 }): RestoreTarget {
-  const { database, migrations, sealed, dueTimes, keyring, platform, audit } = deps;
+  const { database, migrations, sealed, dueTimes, transient, keyring, platform, audit } = deps;
   const staging = createStagingTables(database, dueTimes);
 
   async function plan(header: BackupHeader, { replace }: RestoreOptions) {
@@ -84,7 +86,7 @@ export function createRestoreTarget(deps: {
       throw invalidParameter("header", `no backup has the table ${staying.name}; use another one`);
     assertOwn(foreignAmong(header.tables, header.migrations));
     if (keyring !== null) await assertKeys(keyring, header.keys, keyChecks(header.keyCheck));
-    const inUse = replace ? null : await staging.tableInUse();
+    const inUse = replace ? null : await tableInUse(database, transient);
     if (inUse === null) return steps;
     const advice = "restore into a new instance, or replace this one with --replace";
     throw new SealpostError("conflict", `This instance has data (${inUse}); ${advice}`);

@@ -1,4 +1,4 @@
-import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { withDeadline } from "../async/abort.ts";
 import type { KeptTable, Migration } from "../contracts/database.ts";
 import type { Directory } from "../contracts/directory.ts";
@@ -43,6 +43,8 @@ export interface PluginSet {
   readonly sealed: readonly SealedColumns[];
   /** Columns with due times of their work. */
   readonly dueTimes: readonly SQLiteColumn[];
+  /** Tables whose rows may be lost. */
+  readonly transient: readonly SQLiteTable[];
   /** Names of their rights. */
   readonly rights: readonly string[];
 }
@@ -126,6 +128,7 @@ function pluginSetOf(plugins: readonly ValidatedPlugin[]): PluginSet {
     kept: plugins.flatMap(({ kept = [] }) => kept),
     sealed: plugins.flatMap(({ sealed = [] }) => sealed),
     dueTimes: plugins.flatMap(({ dueTimes = [] }) => dueTimes),
+    transient: plugins.flatMap(({ transient = [] }) => transient),
     rights: plugins.flatMap(({ rights = {} }) => Object.keys(rights)),
   };
 }

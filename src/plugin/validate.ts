@@ -68,18 +68,21 @@ function clashes(plugins: readonly ValidatedPlugin[]): string[] {
 
 /** Returns the problems of a definition by itself. */
 function problemsOf(plugin: Plugin): string[] {
-  const { name, rights = {}, sealed = [], dueTimes = [] } = plugin;
+  const { name, rights = {}, sealed = [], dueTimes = [], transient = [] } = plugin;
   if (!NAME.test(name)) return [`"${name}" is not a plugin name: expected lowercase letters, digits and -`];
   const prefix = `${name.replaceAll("-", "_")}_`;
   const tables = tablesOf(plugin);
-  const sealedTables = sealed.map(({ row }) => getTableName(row.table));
+  const named = [
+    ...sealed.map(({ row }) => ["sealed", getTableName(row.table)] as const),
+    ...transient.map((table) => ["transient", getTableName(table)] as const),
+  ];
   return [
     ...tables
       .filter((table) => !table.startsWith(prefix))
       .map((table) => `${name}: the name of the table "${table}" must start with ${prefix}`),
-    ...sealedTables
-      .filter((table) => !tables.includes(table))
-      .map((table) => `${name}: the sealed table "${table}" is not among its tables`),
+    ...named
+      .filter(([, table]) => !tables.includes(table))
+      .map(([kind, table]) => `${name}: the ${kind} table "${table}" is not among its tables`),
     ...dueTimes.flatMap((column) => dueTimeProblems(plugin, column).map((problem) => `${name}: ${problem}`)),
     ...Object.keys(rights)
       .filter((right) => !RIGHT.test(right))

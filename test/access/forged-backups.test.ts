@@ -44,6 +44,7 @@ async function restore(database: Database, { header, rows }: Backup): Promise<vo
     ...{ database, migrations: ALL, platform, audit: () => [] },
     sealed: createSealedRepository(database, PLUGINS.sealed),
     dueTimes: PLUGINS.dueTimes,
+    transient: PLUGINS.transient,
     keyring: parseKeyring(KEYS),
   });
   const options = { replace: true };

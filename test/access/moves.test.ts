@@ -1,6 +1,8 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { type SQL, sql } from "drizzle-orm";
+import { recovery } from "sealpost/plugins/recovery";
+import { registration } from "sealpost/plugins/registration";
 import * as v from "valibot";
 import { createBackupSource, createRestoreTarget } from "../../src/access/moves.ts";
 import type { Database, Migration } from "../../src/contracts/database.ts";
@@ -36,6 +38,7 @@ const targetOf = (database: Database, { migrations = ALL, keys = KEYS } = {}) =>
     ...{ database, migrations, platform, audit: () => [] },
     sealed: createSealedRepository(database, migrations === ALL ? PLUGINS.sealed : []),
     dueTimes: migrations === ALL ? PLUGINS.dueTimes : [],
+    transient: PLUGINS.transient,
     keyring: parseKeyring(keys),
   });
 
@@ -247,6 +250,31 @@ describe("a restore", () => {
     await move(sourceOf(source.database), targetOf(used.database), { replace: true });
     const names = await used.database.read.all(sql`SELECT identifier FROM smtp_server`);
     expect(names).toEqual([{ identifier: "main" }]);
+  });
+
+  test("takes an instance that only open requests have reached", async () => {
+    await using source = await filled();
+    const options = { enabled: true, leastAnswerMs: 0 };
+    const plugins = pluginsOf({ plugins: [recovery(options), registration({ enabled: true })] });
+    await using fresh = await testInstance({ plugins });
+    const person = { givenname: "N", surname: "N", email: "nobody@example.org" };
+    for (const [path, json] of [
+      ["/validate/check", { transaction_id: "123", user: "nobody", pass: "x" }],
+      ["/validate/check", { transaction_id: "123", serial: "PIEM123", pass: "x" }],
+      ["/validate/check", { user: "nobody", pass: "x" }],
+      ["/recover", { user: "nobody", email: person.email }],
+      ["/recover/reset", { user: "nobody", recoverycode: "x", password: "a long password" }],
+      ["/register", { username: "nobody", ...person, password: "a long password" }],
+      ["/register/confirm", { transaction_id: "123", code: "x" }],
+      ["/auth", { username: "nobody", password: "x" }],
+    ] as const)
+      await fresh.request("POST", path, { json, token: null });
+    expect(await contentsOf(fresh.database)).toMatchObject({
+      audit: expect.arrayContaining([expect.anything()]),
+      email_token_attempt: expect.arrayContaining([expect.anything()]),
+      recovery_code: [expect.anything()],
+    });
+    expect(await move(sourceOf(source.database), targetOf(fresh.database))).toBe(3);
   });
 
   test("leaves the tables of other programs, and drops those of plugins that are not loaded", async () => {

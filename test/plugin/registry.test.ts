@@ -80,6 +80,11 @@ describe("plugins are rejected", () => {
       'a-b: the name of the table "b_t" must start with a_b_',
     ],
     [
+      "with a transient table that is not theirs",
+      [plugin("a", { transient: [jobs] })],
+      'a: the transient table "a_job" is not among its tables',
+    ],
+    [
       "with the due times of a table that is not theirs",
       [plugin("a", { dueTimes: [jobs.ms] })],
       'a: the due time "a_job.ms" is not a column of its tables',

@@ -78,6 +78,11 @@ export interface PluginDefinition<S extends GenericSchema, K extends Settings> {
    * due at that time or later.
    */
   readonly dueTimes?: readonly SQLiteColumn[];
+  /**
+   * Tables whose rows may be lost, and that requests without a login fill before anything is set up, such as attempts.
+   * Their rows do not keep a restore from this database.
+   */
+  readonly transient?: readonly SQLiteTable[];
   /** Capabilities that it cannot work without. */
   readonly requires?: readonly CapabilityName[];
   /** Capabilities that it uses if a plugin provides them. */

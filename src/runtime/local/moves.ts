@@ -46,12 +46,13 @@ export function sourceOf(database: Database, plugins: readonly Plugin[]): Backup
 
 /** Creates what restores into a database. */
 export function targetOf(database: Database, { keyring, plugins, actor }: TargetOptions): RestoreTarget {
-  const { migrations, sealed, dueTimes } = readPlugins(plugins);
+  const { migrations, sealed, dueTimes, transient } = readPlugins(plugins);
   return createRestoreTarget({
     database,
     migrations: [...MIGRATIONS, ...migrations],
     sealed: createSealedRepository(database, sealed),
     dueTimes,
+    transient,
     keyring,
     platform,
     audit: auditOf(database, actor),

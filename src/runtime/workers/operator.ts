@@ -31,7 +31,7 @@ interface OperatorDoorDeps {
   operatorApp(operator: Operator): Pick<SealpostApp, "fetch">;
   readonly database: Database;
   readonly keyring: Keyring;
-  readonly plugins: Pick<PluginSet, "migrations" | "sealed" | "dueTimes">;
+  readonly plugins: Pick<PluginSet, "migrations" | "sealed" | "dueTimes" | "transient">;
   /** Starts the instance again, with what the database has now. */
   readonly restart: () => void;
 }
@@ -85,7 +85,7 @@ export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) =
     const { database, keyring, services, restart } = deps;
     const { rekey } = services;
     const renewTokens = (actor: AuditActor) => renewIn(services, actor);
-    const { migrations, sealed, dueTimes } = deps.plugins;
+    const { migrations, sealed, dueTimes, transient } = deps.plugins;
     const audit = createAuditRepository(database);
     const sealedValues = createSealedRepository(database, sealed);
     const backup = createBackupSource({ database, platform, sealed: sealedValues });
@@ -95,6 +95,7 @@ export function createOperatorDoor(deps: OperatorDoorDeps): (request: Request) =
       platform,
       sealed: sealedValues,
       dueTimes,
+      transient,
       migrations: [...MIGRATIONS, ...migrations],
       audit: (now) => [
         audit.insert(auditEntry({ ...operator.actor, requestId: "" }, now, { success: true })),

@@ -20,12 +20,8 @@ import {
 
 /** Statements of one commit. */
 const ROWS_PER_COMMIT = 200;
-/** Filled by a start and by requests before anything is set up. */
-const FILLED_BY_START = "epoch instance audit idempotency try_window attempt_slot server_health".split(" ");
 /** Its rows are those that migrations insert. */
 const COUNTERS = "epoch";
-/** A start creates the first admin. */
-const FIRST_ADMIN = "admin";
 
 interface CountRow {
   readonly n: number;
@@ -33,8 +29,6 @@ interface CountRow {
 
 /** Tables without rules that hold the rows of a backup until all of them have arrived. */
 interface StagingTables {
-  /** Returns a table that has data of a user; `null` if the instance is as its first start left it. */
-  tableInUse(): Promise<string | null>;
   /**
    * Creates the tables, and drops those of an earlier restore.
    * @throws {SealpostError} `invalid_parameter` if their names do not fit each other.
@@ -66,17 +60,6 @@ export function createStagingTables(database: Database, dueTimes: readonly SQLit
   const { read, write } = database;
   const run = (statement: SQL) => write.run(statement);
   return {
-    async tableInUse() {
-      const names = (await listTables(database)).own.map(({ name }) => name);
-      for (const name of names.filter((one) => ![...FILLED_BY_START, ...STAYS].includes(one))) {
-        const found = await read.all(
-          sql`SELECT 1 FROM ${sql.identifier(name)} LIMIT ${name === FIRST_ADMIN ? 2 : 1}`,
-        );
-        if (found.length > (name === FIRST_ADMIN ? 1 : 0)) return name;
-      }
-      return null;
-    },
-
     async create(id, tables) {
       const statements = [
         ...(await dropCopies(database, STAGING)),

@@ -13,14 +13,14 @@ import type { TestInstance } from "../../fixtures/instance.ts";
 import { ACTOR } from "../../mail/fixtures/queue.ts";
 import { addUser, bind, eventsInstance } from "./fixtures/bindings.ts";
 
-const { migrations, sealed, dueTimes } = readPlugins([directory(), events()]);
+const { migrations, sealed, dueTimes, transient } = readPlugins([directory(), events()]);
 
 /** Restores a portable backup of an instance into its own database. */
 async function replace({ database, platform, keyring }: TestInstance): Promise<number> {
   const values = createSealedRepository(database, sealed);
   const source = createBackupSource({ database, platform, sealed: values });
   const target = createRestoreTarget({
-    ...{ database, platform, keyring, sealed: values, dueTimes, audit: () => [] },
+    ...{ database, platform, keyring, sealed: values, dueTimes, transient, audit: () => [] },
     migrations: [...MIGRATIONS, ...migrations],
   });
   const options = { replace: true };

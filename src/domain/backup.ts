@@ -28,6 +28,8 @@ export interface BackupTable {
   readonly columns: readonly string[];
   /** Number of rows. */
   readonly rows: number;
+  /** The last ID that was given, where none is given again. Absent in backups of older versions. */
+  readonly lastId?: number | null | undefined;
 }
 
 /** The start of a backup: all that decides whether an instance can take its rows. */

@@ -24,6 +24,7 @@ export const backupTable = v.object({
   name,
   columns: v.pipe(v.array(name), v.minLength(1), v.maxLength(100)),
   rows: count,
+  lastId: v.nullish(count),
 });
 
 /** The first line of a portable backup. */

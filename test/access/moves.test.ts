@@ -188,6 +188,38 @@ test("every kind of value arrives as it was", async () => {
   for (const moved of [second, third, fourth, last]) expect(await kindsOf(moved)).toEqual(before);
 });
 
+test("IDs that were given are not given again", async () => {
+  await using first = openLimitedDatabase(platform);
+  await using second = openInObject();
+  using data = temporaryFolder();
+  await using server = await startSqld({ folder: data.path });
+  await using third = openDatabase({ url: server.url, randomBytes: realRandomBytes });
+  await using fourth = openDatabase({
+    url: `file:${join(data.path, "file.db")}`,
+    randomBytes: realRandomBytes,
+  });
+  await migrate(first, ALL, platform);
+  const addPolicy = ({ write }: Database, name: string) =>
+    write.all(sql`INSERT INTO policy (name, scope, action, adminuser, adminrealm, client, time, active, priority, description)
+      SELECT ${name}, 'admin', '[]', '[]', '[]', '[]', '', 1, 1, '' RETURNING id`);
+  await first.commit([
+    ...["a", "b", "c"].map((name) => addPolicy(first, name)),
+    first.write.run(sql`DELETE FROM policy WHERE name <> 'a'`),
+    first.write.run(sql`INSERT INTO mail_attempt VALUES (8, '', '', 0, '')`),
+    first.write.run(sql`DELETE FROM mail_attempt`),
+  ]);
+  const lastIds = ({ read }: Database) =>
+    read.all(sql`SELECT name, seq FROM sqlite_sequence WHERE seq > 0 ORDER BY name`);
+  const before = await lastIds(first);
+  await move(sourceOf(first), targetOf(second));
+  await move(sourceOf(second), targetOf(third));
+  await move(sourceOf(third), targetOf(fourth));
+  for (const moved of [second, third, fourth]) {
+    expect(await lastIds(moved)).toEqual(before);
+    expect(await moved.commit([addPolicy(moved, "d")])).toEqual([[{ id: 4 }]]);
+  }
+});
+
 describe("a restore", () => {
   test("migrates a backup of an older version", async () => {
     await using old = openLimitedDatabase(platform);

@@ -10,9 +10,7 @@ const PAGE_OCTETS = 1_000_000;
 /** Name of the column with the length of a row in octets. */
 const SIZE = sql.identifier("sealpost_size");
 
-interface CountRow {
-  readonly rows: number;
-}
+type CountRow = Pick<BackupTable, "rows" | "lastId">;
 
 /** A consistent copy of all tables, in tables of its own, because no transaction stays open between two pages. */
 interface Snapshots {
@@ -43,7 +41,8 @@ export function createSnapshots(database: Database): Snapshots {
           SELECT ${columnList(columns)}, ${lengthOf(columns)} AS ${SIZE} FROM ${sql.identifier(name)}`),
       );
       const counts = tables.map(({ name }) =>
-        write.all<CountRow>(sql`SELECT count(*) AS rows FROM ${copyOf(id, name)}`),
+        write.all<CountRow>(sql`SELECT count(*) AS rows,
+          (SELECT seq FROM sqlite_sequence WHERE name = ${name}) AS lastId FROM ${copyOf(id, name)}`),
       );
       const migrations = write.all<AppliedMigration>(
         sql`SELECT name, hash, applied_at AS appliedAt FROM migration ORDER BY applied_at, name`,
@@ -57,7 +56,7 @@ export function createSnapshots(database: Database): Snapshots {
       ]);
       const counted = results.slice(outdated.length + copies.length) as readonly (readonly CountRow[])[];
       return {
-        tables: tables.map((table, index) => ({ ...table, rows: counted[index]?.[0]?.rows ?? 0 })),
+        tables: tables.map((table, index) => ({ rows: 0, ...table, ...counted[index]?.[0] })),
         migrations: results.at(-1) as AppliedMigration[],
       };
     },

@@ -116,12 +116,19 @@ export function createStagingTables(database: Database, dueTimes: readonly SQLit
     return [run(recordMigration({ name, hash }, at)), ...statements.map((text) => run(sql.raw(text)))];
   }
 
-  /** Also replaces the rows that migrations insert. */
-  function moved(id: string, { name, columns }: TableColumns): Statement[] {
+  /** Also replaces the rows that migrations insert. An ID that was given is not given again. */
+  function moved(id: string, { name, columns, lastId }: BackupTable): Statement[] {
     const [table, list] = [sql.identifier(name), columnList(columns)];
     return [
       run(sql`DELETE FROM ${table}`),
       run(sql`INSERT INTO ${table} (${list}) SELECT ${list} FROM ${stagingOf(id, name)} ORDER BY rowid`),
+      // An empty table may have no row to update.
+      ...(lastId
+        ? [
+            run(sql`DELETE FROM sqlite_sequence WHERE name = ${name}`),
+            run(sql`INSERT INTO sqlite_sequence VALUES (${name}, ${lastId})`),
+          ]
+        : []),
     ];
   }
 }

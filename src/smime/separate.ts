@@ -71,7 +71,7 @@ function certificateText({ privateKey, certificate }: IdentityTexts, ofKey: Cont
 }
 
 /**
- * Writes the texts of a key and its certificates, which log in, as PEM that TLS and OAuth read. A text that cannot be read,
+ * Writes the texts of a key and its certificates as PEM that every program reads. A text that cannot be read,
  * or is not allowed, stays as it is.
  */
 export async function rewritePair({ privateKey, certificate }: IdentityTexts): Promise<IdentityTexts> {
@@ -90,12 +90,9 @@ async function rewriteKey(text: string): Promise<string> {
 
 function rewriteCertificates(text: string): string {
   const blocks = readPem(text);
-  const certificates = blocks.filter(isCertificate).map(({ der }) => der);
-  const whole = certificates.filter((der) => der !== null);
-  const isKept = blocks.some(isPrivateKey) || whole.length === 0 || whole.length < certificates.length;
-  // A name of the kind that only some programs know is replaced.
-  const isPlain = arePlain(text, blocks) && blocks.every(({ label }) => label === CERTIFICATE_LABEL);
-  return isKept || isPlain ? text : writeCertificates(whole);
+  const isKept = arePlain(text, blocks) || blocks.some((block) => isPrivateKey(block) || block.der === null);
+  const certificates = blocks.filter(isCertificate).flatMap(({ der }) => der ?? []);
+  return isKept || certificates.length === 0 ? text : writeCertificates(certificates);
 }
 
 function writeCertificates(certificates: readonly Der[]): string {

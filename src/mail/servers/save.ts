@@ -39,7 +39,7 @@ import { type EtagCondition, etagOf, nothingStored, type Servers, staleError } f
 
 import { routeChanges } from "./route-changes.ts";
 import { assertSecretTarget } from "./secret-target.ts";
-import { rewriteLoginPairs, separateInput } from "./separate-identity.ts";
+import { rewriteTlsPair, separateInput } from "./separate-identity.ts";
 import { encodeSigningKey } from "./signing-key.ts";
 
 type EndpointFields = Pick<ServerDefinition, "server" | "port" | "tls">;
@@ -184,7 +184,7 @@ async function plan(
   given: ServerInput,
   stored: SmtpServerRow | undefined,
 ) {
-  const separated = await rewriteLoginPairs(await separateInput(given, stored?.certificate));
+  const separated = await rewriteTlsPair(await separateInput(given, stored?.certificate));
   const filled = fillFromPreset(separated, stored);
   const input: FilledInput = { ...filled, ...resolveFurther(filled, stored) };
   const id = stored?.id ?? newId();

@@ -10,10 +10,10 @@ interface IdentityInput {
   readonly certificate: string | undefined;
 }
 
-type LoginPairs = Readonly<
-  Partial<Record<"tlsPrivateKey" | "oauthPrivateKey", Secret | undefined>> &
-    Partial<Record<"tlsCertificate" | "oauthCertificate", string | null | undefined>>
->;
+interface TlsPair {
+  readonly tlsPrivateKey?: Secret | undefined;
+  readonly tlsCertificate?: string | null | undefined;
+}
 
 const PLAIN_KEY = /^-----BEGIN ([A-Z ]*PRIVATE KEY)-----[\w+/=\r\n]+-----END \1-----\s*$/;
 const PLAIN_CERTIFICATES = /^(?:-----BEGIN CERTIFICATE-----\r?\n[\w+/=\r\n]+-----END CERTIFICATE-----\s*)*$/;
@@ -47,27 +47,20 @@ async function separated(texts: IdentityTexts, passphrase: string): Promise<Iden
   }
 }
 
-/** The keys that log in, each with its certificates. */
-const LOGIN_PAIRS = [
-  ["tlsPrivateKey", "tlsCertificate"],
-  ["oauthPrivateKey", "oauthCertificate"],
-] as const;
-
 /**
- * Writes the keys and certificates that log in as PEM that TLS and OAuth read, whose readers are strict. A text that cannot
- * be read stays as it is, for the check to reject it.
+ * Writes the client's key and certificates as PEM that TLS reads, whose readers are strict. A text that cannot be read stays
+ * as it is, for the check to reject it.
  */
-export async function rewriteLoginPairs<T extends LoginPairs>(input: T): Promise<T> {
-  const rewritten: Record<string, Secret | string> = {};
-  for (const [keyName, certificateName] of LOGIN_PAIRS) {
-    const given = { privateKey: textOf(input[keyName]), certificate: input[certificateName] ?? "" };
-    if (given.privateKey === "" && PLAIN_CERTIFICATES.test(given.certificate)) continue;
-    const { rewritePair } = await import("../../smime/separate.ts");
-    const { privateKey, certificate } = await rewritePair(given);
-    if (privateKey !== given.privateKey) rewritten[keyName] = new Secret(privateKey);
-    if (certificate !== given.certificate) rewritten[certificateName] = certificate;
-  }
-  return { ...input, ...rewritten };
+export async function rewriteTlsPair<T extends TlsPair>(input: T): Promise<T> {
+  const given = { privateKey: textOf(input.tlsPrivateKey), certificate: input.tlsCertificate ?? "" };
+  if (given.privateKey === "" && given.certificate === "") return input;
+  const { rewritePair } = await import("../../smime/separate.ts");
+  const { privateKey, certificate } = await rewritePair(given);
+  return {
+    ...input,
+    ...(privateKey !== given.privateKey && { tlsPrivateKey: new Secret(privateKey) }),
+    ...(certificate !== given.certificate && { tlsCertificate: certificate }),
+  };
 }
 
 /** A stored secret that stays belongs to another text. */

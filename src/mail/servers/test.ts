@@ -23,7 +23,7 @@ import { checkLogin, type ReadSecret } from "./check-login.ts";
 import { type Servers, serverNotFound } from "./definitions.ts";
 import type { FilledInput, ServerInput } from "./save.ts";
 import { assertSecretTarget } from "./secret-target.ts";
-import { rewriteLoginPairs, separateInput } from "./separate-identity.ts";
+import { rewriteTlsPair, separateInput } from "./separate-identity.ts";
 
 const SIGNING_SECRETS = ["privateKey", "privateKeyPassword"] as const;
 
@@ -189,7 +189,7 @@ async function storedNotices(
 /** Resolves an unsaved definition, with secrets borrowed from the stored one of this name where that is allowed. */
 async function resolveUnsaved(deps: TestMailDeps, given: FilledInput, identifier: string): Promise<Resolved> {
   const { servers, tokensFor, platform } = deps;
-  const input = await rewriteLoginPairs(await separateInput(given));
+  const input = await rewriteTlsPair(await separateInput(given));
   const endpoint = endpointOf(input);
   const { username, sender, smime, certificate = "", dontSendOnError, enqueueJob } = input;
   const stored = await storedOf(deps, identifier);

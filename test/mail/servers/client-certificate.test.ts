@@ -88,8 +88,7 @@ describe("a client certificate", () => {
   });
 });
 
-describe.each(["tls", "oauth"])("%s_certificate", (prefix) => {
-  const [key, certificate] = [`${prefix}_private_key`, `${prefix}_certificate`];
+describe("tls_certificate", () => {
   const shownOf = async (pair: Readonly<Record<string, string>>) => {
     const json = { server: "smtps://mail.example.org", ...pair };
     expect((await instance.request("POST", "/smtpserver/shown", { token, json })).error).toBeUndefined();
@@ -99,19 +98,19 @@ describe.each(["tls", "oauth"])("%s_certificate", (prefix) => {
 
   test.each(Object.entries(FORMS))("with %s is stored as every program reads it", async (_, change) => {
     const { key: own, cert } = certificates.client;
-    const shown = await shownOf({ [key]: change(own), [certificate]: change(cert) });
+    const shown = await shownOf({ tls_private_key: change(own), tls_certificate: change(cert) });
     expect(shown).toContain(JSON.stringify(cert));
   });
 
   test("that every program reads is stored as it is", async () => {
     const { key: own, cert } = certificates.client;
     const text = `subject=CN=client.test\n${cert}\nissuer\n${certificates.ca}`;
-    expect(await shownOf({ [key]: own, [certificate]: text })).toContain(JSON.stringify(text));
+    expect(await shownOf({ tls_private_key: own, tls_certificate: text })).toContain(JSON.stringify(text));
   });
 
   test("without its key is stored as every program reads it", async () => {
     const { cert } = certificates.client;
-    const shown = await shownOf({ [key]: "", [certificate]: cert.replaceAll("\n", "\\n") });
+    const shown = await shownOf({ tls_private_key: "", tls_certificate: cert.replaceAll("\n", "\\n") });
     expect(shown).toContain(JSON.stringify(cert));
   });
 });

@@ -64,9 +64,9 @@ async function hold(deps: AddressDeps, c: Context<Env>, user: UserRow, email: st
   const codeMac = await secrets.mac(codeText(user, code));
   const expiresAt = new Date(time.now().getTime() + values["directory.validtime"] * 1_000);
   const row = { userId: user.id, email, codeMac, expiresAt };
-  const undo = async () => store.append(emailChanges.withdraw(row), ...refund);
   // Before the message, so that the code is valid when it arrives.
-  await store.commit([emailChanges.hold(row)]);
+  const [[before]] = await store.commit([emailChanges.waiting(user.id), emailChanges.hold(row)]);
+  const undo = async () => store.append(emailChanges.withdraw(row, before), ...refund);
   const message = codeMessage(contentOf(deps, c, user, values), { email, code, expiresAt });
   const options = { purpose: "code", expiresAt, request: c } as const;
   const outcome = await mail.submit(undefined, message, options).catch(async (error) => {

@@ -100,7 +100,7 @@ export function createChangeUser(deps: ChangeDeps): ChangeUser {
 async function store(
   { store: { commit }, audit, users, emailChanges }: ChangeDeps,
   c: Context<Env>,
-  { id }: UserRow,
+  stored: UserRow,
   changes: UserChanges,
   { isHeld = false } = {},
 ): Promise<boolean> {
@@ -112,11 +112,13 @@ async function store(
     return true;
   }
   // An address that waits must not replace a newer one, or one that a newer certificate does not name.
-  const isSuperseded = !isHeld && ("email" in changes || "certificate" in changes);
+  const { email, certificate } = { ...stored, ...changes };
+  const isSuperseded =
+    !isHeld && (addressKey(email) !== addressKey(stored.email) || certificate !== stored.certificate);
   const [updated] = await commit([
-    users.update(id, changes),
+    users.update(stored.id, changes),
     audit.row(c, entry, "ifChanged"),
-    ...(isSuperseded ? [emailChanges.discard(id)] : []),
+    ...(isSuperseded ? [emailChanges.discard(stored.id)] : []),
   ]);
   return updated.rowsAffected > 0;
 }

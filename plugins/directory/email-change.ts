@@ -4,6 +4,7 @@ import {
   addressKey,
   MAX_CLOCK_SKEW_MS,
   type PluginStore,
+  type RowsStatement,
   type SelectStatement,
   type WriteStatement,
 } from "sealpost/plugin";
@@ -48,8 +49,13 @@ export interface EmailChangeStore {
   confirmedBy(request: string): (read: PluginStore["read"]) => SelectStatement<EmailChangeRow>;
   /** Deletes the address that waits. @param userId the ID, or an expression for it. */
   discard(userId: string | SQL): WriteStatement;
-  /** Deletes it unless a newer one has replaced it. */
-  withdraw(row: Pick<EmailChangeRow, "userId" | "codeMac">): WriteStatement;
+  /** Selects the address that waits. */
+  waiting(userId: string): RowsStatement<EmailChangeRow>;
+  /** Restores what `hold` replaced, unless a newer one has replaced it. @param before `undefined` if none waited. */
+  withdraw(
+    row: Pick<EmailChangeRow, "userId" | "codeMac">,
+    before: EmailChangeRow | undefined,
+  ): WriteStatement;
   /** Deletes expired ones. */
   prune(now: Date): WriteStatement;
 }
@@ -87,7 +93,14 @@ export function createEmailChangeStore({ write }: Pick<PluginStore, "write">): E
 
     discard: (id) => write.delete(emailChange).where(sql`${userId} = ${id}`),
 
-    withdraw: (row) => write.delete(emailChange).where(and(eq(userId, row.userId), eq(codeMac, row.codeMac))),
+    waiting: (id) => write.select().from(emailChange).where(eq(userId, id)),
+
+    withdraw(row, before) {
+      const isSame = and(eq(userId, row.userId), eq(codeMac, row.codeMac));
+      return before
+        ? write.update(emailChange).set(before).where(isSame)
+        : write.delete(emailChange).where(isSame);
+    },
 
     prune: (now) => write.delete(emailChange).where(lt(expiresAt, now)),
   };

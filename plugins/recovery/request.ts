@@ -135,12 +135,12 @@ async function send(
   const code = random.text(CODE_CHARACTERS, CODE_ALPHABET);
   const { beginning, whole } = await hashCode(deps, account, code);
   const row = { account: account.key, decoy: isDecoy, beginning, code: whole, expiresAt };
-  const entry: PluginAuditEntry = {
-    success: !isDecoy,
+  const entry = (problem: string | null): PluginAuditEntry => ({
+    success: problem === null,
     identifier: identifierOf(account),
     recipient: address,
-    info: reason === null ? "a code was created" : `no mail: ${reason}`,
-  };
+    info: problem === null ? "a code was created" : `no mail: ${problem}`,
+  });
   const content = { settings, user: account.found ?? account.name, address, code, validSeconds, baseUrl };
   const { state } = await mail.submit(undefined, recoveryMessage(content, language(c, LANGUAGES)), {
     purpose: "code",
@@ -149,7 +149,11 @@ async function send(
     queue: true,
     decoy: isDecoy,
     request: c,
-    also: () => [codes.replace(row), audit.row(c, entry)],
+    // A link that was sent stays valid if no other can follow it.
+    also: ({ state }) =>
+      state === "failed"
+        ? [audit.row(c, entry(reason ?? "it cannot be sent"))]
+        : [codes.replace(row), audit.row(c, entry(reason))],
   });
   if (state === "failed") {
     log.error("Passwords cannot be recovered: no message can be sent; see the audit log");

@@ -150,6 +150,30 @@ describe("a new address with confirm_email", () => {
     expect([changed, await it.email()]).toEqual([true, NEW]);
   });
 
+  test("keeps waiting if the code for another address cannot be sent", async () => {
+    await using it = await started();
+    await it.hold();
+    const code = await it.code();
+    await it.put({ confirm: "00000000" });
+    const waiting = () => it.database.read.all("SELECT * FROM directory_email_change");
+    const before = await waiting();
+    await it.request("DELETE", "/smtpserver/default");
+    expect((await it.hold("other@example.net")).value).toBe(false);
+    expect(await waiting()).toEqual(before);
+    expect((await it.put({ confirm: code })).value).toBe(true);
+    expect(await it.email()).toBe(NEW);
+  });
+
+  test("keeps waiting when a request repeats the values that are stored", async () => {
+    await using it = await started();
+    await it.hold();
+    const code = await it.code();
+    const same = { email: OLD.toUpperCase(), certificate: "", phone: "", givenname: "Anna" };
+    expect((await it.put(same)).value).toBe(true);
+    expect((await it.put({ confirm: code })).value).toBe(true);
+    expect(await it.email()).toBe(NEW);
+  });
+
   test("goes through the definition of directory.identifier, with the admin's texts", async () => {
     await using it = await started({ plugin: directory({ noticeText: "{username} moves" }) });
     const json = { server: "other.example.org", sender: "people@example.org" };

@@ -74,6 +74,16 @@ describe("POST /recover", () => {
     expect(await deliveredMails(instance)).toHaveLength(1);
   });
 
+  test("leaves a link valid if no newer one can be sent", async () => {
+    await using instance = await recoveryInstance();
+    const code = await codeByMail(instance);
+    await instance.request("DELETE", "/smtpserver/default");
+    expect((await recover(instance)).value).toBe(true);
+    const [, row] = await auditRows(instance, "POST /recover");
+    expect([row?.success, row?.info]).toEqual([0, "no mail: it cannot be sent"]);
+    expect((await reset(instance, code)).value).toBe(true);
+  });
+
   test("sends a link whose code sets a new password once", async () => {
     await using instance = await recoveryInstance();
     expect((await recover(instance)).value).toBe(true);

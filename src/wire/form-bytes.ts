@@ -80,13 +80,28 @@ export async function readMultipart(bytes: Uint8Array<ArrayBuffer>, type: string
   return readFiles(await entriesOf(markFiles(form)), form);
 }
 
-/** Returns a form with a boundary that every runtime takes. No part can have it, because it cannot be guessed. */
+/** In characters. Node.js takes no shorter one. */
+const NEW_BOUNDARY_LENGTH = 27;
+const SYNTAX = /[^\w\s]/g;
+
+/**
+ * Returns a form with a boundary that every runtime takes. No part can have it, because it cannot be guessed.
+ * @throws {SealpostError} `invalid_parameter` for a form that would have more than twice its size
+ */
 function withPlainBoundary(form: MultipartForm): MultipartForm {
-  const boundary = crypto.randomUUID();
-  // A delimiter begins a line (RFC 2046 5.1.1), which may be the first.
-  const lines = `\r\n${binary.decode(form.bytes)}`;
-  const delimited = lines.replaceAll(`\r\n--${form.boundary}`, `\r\n--${boundary}`);
-  return { bytes: binary.encode(delimited.slice(2)), boundary };
+  const boundary = crypto.randomUUID().slice(-NEW_BOUNDARY_LENGTH);
+  const text = binary.decode(form.bytes);
+  // RFC 2046 5.1.1: a delimiter is a whole line. A line of a value may begin as one does.
+  const line = `--${form.boundary.replace(SYNTAX, "\\$&")}(?:(--)[ \\t]*(?=\\r?\\n|$)|[ \\t]*(?=\\r\\n))`;
+  // Whatever ends the line before the first one, it belongs to no part.
+  const start = text.search(new RegExp(`(?<![^\\n])${line}`));
+  if (start === -1) throw malformed();
+  const lines = `\r\n${text.slice(start)}`;
+  const delimiters = new RegExp(`\\r\\n${line}`, "g");
+  // The header of a part is longer than its boundary.
+  const max = form.bytes.length / NEW_BOUNDARY_LENGTH + 1;
+  if (!lines.matchAll(delimiters).drop(max).next().done) throw malformed();
+  return { bytes: binary.encode(lines.replace(delimiters, `\r\n--${boundary}$1`).slice(2)), boundary };
 }
 
 async function entriesOf({ bytes, boundary }: MultipartForm): Promise<Entries> {

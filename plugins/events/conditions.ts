@@ -110,7 +110,7 @@ export function listOf(value: string): string[] {
     .filter((entry) => entry !== "");
 }
 
-/** Returns the text of which {@link listOf} returns these entries. */
+/** Returns the text of which {@link listOf} returns these entries. A blank separates a `\` at the end of one from the comma. */
 export function listText(entries: readonly unknown[]): string {
-  return entries.map((entry) => String(entry).replaceAll(",", "\\,")).join(",");
+  return entries.map((entry) => String(entry).replaceAll(",", "\\,").replace(/\\$/, "\\ ")).join(",");
 }

@@ -167,6 +167,7 @@ describe("conditions", () => {
     ["bea, Lee\\, A*", "bea, Lee\\, A*", true],
     ["*, !lee\\, ann", "*, !lee\\, ann", false],
     [["bea", "lee, ann"], "bea,lee\\, ann", true],
+    [["dom\\", "lee, ann"], "dom\\ ,lee\\, ann", true],
     ["Lee, Ann", "Lee, Ann", false],
   ])("username %j is stored as %j, and applies to Lee, Ann: %p", async (username, stored, holds) => {
     await using instance = await eventsInstance();

@@ -15,10 +15,10 @@ export const NOTICES = {
   provider_username: "{provider} expects another username: {expected}.",
   provider_secret: "{provider} expects another password: {expected}.",
   provider_oauth: "{provider} is switching off passwords for SMTP: set auth to oauth2.",
-  /** Cloudflare Workers do not connect to port 25. */
   /** The same for every target that the policy denies. */
   egress_denied:
     "This instance may not send to that server or port: see SEALPOST_EGRESS and SEALPOST_EGRESS_PORTS.",
+  /** Cloudflare Workers do not connect to port 25. */
   port_blocked: "This platform does not connect to port {port}: use {other}.",
   /** A sign-in for a definition that logs in otherwise. */
   sign_in_unused:

@@ -22,10 +22,16 @@ const CODE_DIGITS = 8;
 /** An address that waits for its code, or why the code was not sent. */
 type Held = { readonly expiresAt: Date } | { readonly code: string; readonly delivery: unknown };
 
+type NewAddress = { readonly email: string; readonly certificate: string | null };
+
 /** Changes of the address of a user. */
 interface Addresses {
-  /** Sends a code to a new address, which replaces the old one when the code comes back. @throws {SealpostError} `too_many_tries`. */
-  hold(c: Context<Env>, user: UserRow, email: string): Promise<Held>;
+  /**
+   * Sends a code to a new address, which replaces the old one when the code comes back.
+   * @param change `certificate`: the one that waits with the address; `null` if the stored one stays.
+   * @throws {SealpostError} `too_many_tries`.
+   */
+  hold(c: Context<Env>, user: UserRow, change: NewAddress): Promise<Held>;
   /**
    * Stores the address that waits, if the code is right.
    * @param given `email`: the address that the code is for, if the request names it.
@@ -50,20 +56,21 @@ export interface AddressDeps
 
 export function createAddresses(deps: AddressDeps): Addresses {
   return {
-    hold: (c, user, email) => hold(deps, c, user, email),
+    hold: (c, user, change) => hold(deps, c, user, change),
     confirm: (c, user, given) => confirm(deps, c, user, given),
     notify: (c, user, notice) => notify(deps, c, user, notice),
   };
 }
 
-async function hold(deps: AddressDeps, c: Context<Env>, user: UserRow, email: string): Promise<Held> {
+async function hold(deps: AddressDeps, c: Context<Env>, user: UserRow, change: NewAddress): Promise<Held> {
+  const { email } = change;
   const { mail, store, settings, secrets, time, random, emailChanges } = deps;
   const values = await settings.all();
   const refund = await countMessage(deps, c, user, email);
   const code = random.text(CODE_DIGITS, DIGITS);
   const codeMac = await secrets.mac(codeText(user, code));
   const expiresAt = new Date(time.now().getTime() + values["directory.validtime"] * 1_000);
-  const row = { userId: user.id, email, codeMac, expiresAt };
+  const row = { userId: user.id, ...change, codeMac, expiresAt };
   // Before the message, so that the code is valid when it arrives.
   const [[before]] = await store.commit([emailChanges.waiting(user.id), emailChanges.hold(row)]);
   const undo = async () => store.append(emailChanges.withdraw(row, before), ...refund);

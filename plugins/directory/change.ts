@@ -48,15 +48,18 @@ export function createChangeUser(deps: ChangeDeps): ChangeUser {
   const { audit, users, defaultRealm } = deps;
   const addresses = createAddresses(deps);
 
-  /** Sends the code first: if that fails, nothing is changed. */
+  /** Sends the code first: if that fails, nothing is changed. A certificate waits with the address that it names. */
   async function hold(c: Context<Env>, body: ChangedUserParams, stored: UserRow, email: string) {
-    await assertCertificate(deps, { email, certificate: body.certificate ?? stored.certificate });
-    const changes = await toChanges(c, deps, { ...body, email: undefined }, stored);
-    const held = await addresses.hold(c, stored, email);
+    const { certificate = null } = body;
+    await assertCertificate(deps, { email, certificate: certificate ?? stored.certificate });
+    const changes = await toChanges(c, deps, { ...body, email: undefined, certificate: undefined }, stored);
+    const held = await addresses.hold(c, stored, { email, certificate });
     if ("code" in held) {
       return respond(false, { detail: { message: textsFor(c).notSent, failures: [held] } });
     }
-    const isStored = await store(deps, c, stored, changes, { isHeld: true });
+    const isStored = await store(deps, c, stored, changes, {
+      held: certificate === null ? "email" : "email,certificate",
+    });
     await addresses.notify(c, stored, "requested");
     return respond(isStored, { detail: { valid_until: held.expiresAt.toISOString() } });
   }
@@ -94,7 +97,7 @@ export function createChangeUser(deps: ChangeDeps): ChangeUser {
 
 /**
  * Stores what changes, with its audit row.
- * @param options.isHeld whether the request has a new address that waits for its code.
+ * @param options.held the fields that wait for the code of a new address.
  * @returns false if there is no such user any more.
  */
 async function store(
@@ -102,10 +105,10 @@ async function store(
   c: Context<Env>,
   stored: UserRow,
   changes: UserChanges,
-  { isHeld = false } = {},
+  { held = "" } = {},
 ): Promise<boolean> {
   const fields = FIELDS.filter((field) => CHANGED[field] in changes).join(",");
-  const info = isHeld ? "email waits for its code" : "";
+  const info = held && `${held} waits for its code`;
   const entry = { success: true, fields, info, ...c.get("auditTarget") };
   if (fields === "") {
     await audit.write(c, entry);
@@ -114,7 +117,7 @@ async function store(
   // An address that waits must not replace a newer one, or one that a newer certificate does not name.
   const { email, certificate } = { ...stored, ...changes };
   const isSuperseded =
-    !isHeld && (addressKey(email) !== addressKey(stored.email) || certificate !== stored.certificate);
+    held === "" && (addressKey(email) !== addressKey(stored.email) || certificate !== stored.certificate);
   const [updated] = await commit([
     users.update(stored.id, changes),
     audit.row(c, entry, "ifChanged"),

@@ -15,6 +15,8 @@ export const emailChange = sqliteTable("directory_email_change", {
   userId: text("user_id").primaryKey(),
   email: text("email").notNull(),
   emailKey: text("email_key").notNull(),
+  /** The certificate that waits with the address. `null` if the stored one stays. */
+  certificate: text("certificate"),
   /** Keyed hash of user and code. */
   codeMac: text("code_mac").notNull(),
   /** Wrong codes so far. */

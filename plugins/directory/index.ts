@@ -6,6 +6,7 @@ import users from "./migrations/0001_users.sql" with { type: "text" };
 import certificate from "./migrations/0002_certificate.sql" with { type: "text" };
 import change from "./migrations/0003_email_change.sql" with { type: "text" };
 import lookAlike from "./migrations/0004_look_alike.sql" with { type: "text" };
+import heldCertificate from "./migrations/0005_held_certificate.sql" with { type: "text" };
 import { realmRoutes } from "./realms.ts";
 import { userRoutes } from "./routes.ts";
 import { createUserStore, user } from "./store.ts";
@@ -21,6 +22,7 @@ export const directory = definePlugin({
     { name: "0002_certificate", sql: certificate },
     { name: "0003_email_change", sql: change },
     { name: "0004_look_alike", sql: lookAlike },
+    { name: "0005_held_certificate", sql: heldCertificate },
   ],
   rights: {
     userlist: "List users",

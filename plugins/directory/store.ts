@@ -71,7 +71,7 @@ export interface UserStore {
   insert(user: NewUser, lookAlike: string): WriteStatement;
   /** Stores other values of the fields given. */
   update(id: string, changes: UserChanges): WriteStatement;
-  /** Stores the address that this request confirmed. Affects no row if it confirmed none. */
+  /** Stores the address that this request confirmed, with its certificate. Affects no row if it confirmed none. */
   takeAddress(id: string, request: string): WriteStatement;
   setPasswordHash(name: UserName, passwordHash: string): WriteStatement;
   /** Stores a better hash of the same password, unless the password has changed. */
@@ -140,8 +140,9 @@ export function createUserStore(
     },
 
     takeAddress(id, request) {
-      const { email, emailKey, confirmedBy } = emailChange;
-      return write.run(sql`UPDATE ${user} SET (email, email_key) = (SELECT ${email}, ${emailKey}
+      const { email, emailKey, certificate, confirmedBy } = emailChange;
+      return write.run(sql`UPDATE ${user} SET (email, email_key, certificate) =
+          (SELECT ${email}, ${emailKey}, coalesce(${certificate}, ${user.certificate})
           FROM ${emailChange} WHERE ${confirmedBy} = ${request})
         WHERE ${user.id} = ${id} AND EXISTS (SELECT 1 FROM ${emailChange} WHERE ${confirmedBy} = ${request})`);
     },

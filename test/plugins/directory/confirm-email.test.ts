@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import PostalMime from "postal-mime";
 import { directory } from "sealpost/plugins/directory";
 import { type TestInstance, testInstance } from "../../fixtures/instance.ts";
+import { isInstalled } from "../../fixtures/smime/openssl.ts";
+import { recipient } from "../../fixtures/smime/recipient.ts";
 
 const OLD = "ann@example.org";
 const NEW = "ann@example.net";
@@ -231,6 +233,35 @@ describe("a new address with confirm_email", () => {
     const audited = (await it.request("GET", "/audit/?page_size=100")).text;
     expect(audited).toContain("email waits for its code");
     expect(audited).not.toContain(code);
+  });
+});
+
+describe.skipIf(!isInstalled("openssl"))("a new address of a user with a certificate", () => {
+  test("waits with its own certificate, and needs one that names it", async () => {
+    await using it = await started();
+    const [before, after] = [await recipient("p256", OLD), await recipient("p256", NEW)];
+    await it.put({ certificate: before.certificate });
+    const user = async () => (await it.request("GET", "/user/")).value;
+    for (const certificate of [undefined, before.certificate]) {
+      const { error } = await it.hold(NEW, { certificate });
+      expect(error?.message).toStartWith("ERR905: Invalid parameter: certificate: ");
+    }
+    expect((await it.hold(NEW, { certificate: after.certificate, surname: "Lee" })).value).toBe(true);
+    expect(await user()).toMatchObject([{ email: OLD, certificate: before.certificate, surname: "Lee" }]);
+    expect((await it.request("GET", "/audit/")).text).toContain("email,certificate waits for its code");
+    expect((await it.put({ confirm: await it.code() })).value).toBe(true);
+    expect(await user()).toMatchObject([{ email: NEW, certificate: after.certificate }]);
+  });
+
+  test("loses its certificate only with the code", async () => {
+    await using it = await started();
+    const { certificate } = await recipient("p256", OLD);
+    await it.put({ certificate });
+    expect((await it.hold(NEW, { certificate: "" })).value).toBe(true);
+    const user = async () => (await it.request("GET", "/user/")).value;
+    expect(await user()).toMatchObject([{ email: OLD, certificate }]);
+    expect((await it.put({ confirm: await it.code() })).value).toBe(true);
+    expect(await user()).toMatchObject([{ email: NEW, certificate: "" }]);
   });
 });
 

@@ -15,6 +15,8 @@ const DEFAULT_SERVER = "default";
 const PHONE = /^\+?\d{3,}$/;
 /** Characters that people write between digits. */
 const SEPARATORS = /[ ()/.-]/g;
+/** A `(0)` after the country code, which is dialed only without that code. */
+const TRUNK_PREFIX = /^((?:\+|00)[ (]*\d{1,3}[ )/.-]*)\(0\)/;
 
 /** The message to the gateway and its outcome, or why there is none. */
 export type SmsDelivery =
@@ -31,7 +33,7 @@ export type SendSms = (
 export function createSendSms({ mail }: Pick<PluginContext, "mail">): SendSms {
   return async (gateway, { phone, text }, options) => {
     if (!gateway) return { recipient: null, code: "gateway_unknown" };
-    const number = phone.replace(SEPARATORS, "");
+    const number = phone.replace(TRUNK_PREFIX, "$1").replace(SEPARATORS, "");
     if (!PHONE.test(number) || phone.length > MAX_PHONE_CHARACTERS) {
       return { recipient: null, code: "phone_unusable" };
     }

@@ -193,7 +193,20 @@ function serialize(node: MimeNode, values: SlotValues): string {
 /** Returns the `Content-*` fields of a header with their folding. */
 function contentFields(header: string): string {
   const fields = header.split(/\r\n(?![ \t])/);
-  return fields.filter((field) => /^content-/i.test(field)).join("\r\n");
+  return fields
+    .filter((field) => /^content-/i.test(field))
+    .map(portable)
+    .join("\r\n");
+}
+
+/**
+ * Returns a field that every reader understands: Python's reads `name=*a`, unquoted, as no name, and some programs misread
+ * a field whose first line is empty.
+ */
+function portable(field: string): string {
+  return field
+    .replace(/^([\w-]+:)\r\n/, "$1")
+    .replace(/("(?:[^"\\]|\\.)*")|=(\*[^\s;]*)/g, (_, quoted, value) => quoted ?? `="${value}"`);
 }
 
 /** RFC 2045 6.8: line breaks of text become CRLF before the text is encoded. */

@@ -247,6 +247,24 @@ describe("compose() with attachments", () => {
     expect(mail.attachments[0]?.content).toEqual(new ArrayBuffer(0));
   });
 
+  test("quotes a name that starts with a star, which Python reads as none", async () => {
+    const files = ["*star.txt", "*", "a; name=*b; c.txt", "**.tar.gz"].map((filename) => ({
+      ...pdf,
+      filename,
+    }));
+    const text = await textOf({ attachments: files });
+    expect(text).toContain('Content-Disposition: attachment; filename="*star.txt"\r\n');
+    expect(text).not.toMatch(/name=\*(?!b)/);
+    const { attachments } = await PostalMime.parse(text);
+    expect(attachments.map(({ filename }) => filename)).toEqual(files.map(({ filename }) => filename));
+  });
+
+  test("starts the value of a long Content-ID on the line of its name", async () => {
+    const contentId = "x".repeat(200);
+    const text = await textOf({ html: "<p>1</p>", attachments: [{ ...logo, contentId }] });
+    expect(text).toContain(`Content-ID: <${contentId}>\r\n`);
+  });
+
   test("writes ASCII lines that no program changes", async () => {
     const text = await textOf({ text: "From me \nü\n.\n", html: "<p>é</p>", attachments: [logo, pdf] });
     expect(text).toMatch(/^[\r\n\x20-\x7e]*$/);

@@ -140,6 +140,20 @@ describe("POST /smsgateway/send_test_sms", () => {
     ]);
   });
 
+  test.each([
+    ["+49 (0)170 1234567", "+491701234567"],
+    ["0049-(0)-170-1234567", "00491701234567"],
+    ["+(49)(0)1701234567", "+491701234567"],
+    ["+49 170 (0)234567", "+491700234567"],
+    ["(0)170 1234567", "01701234567"],
+    ["+49 (170) 123-4567", "+491701234567"],
+  ])("sends to %s as %s", async (phone, number) => {
+    await using it = await started();
+    await it.save({});
+    const { detail } = await it.test({ phone });
+    expect(detail?.recipient).toBe(`${number}@sms.example.org`);
+  });
+
   test("reports a failure in the same form as the test of a definition", async () => {
     await using it = await started();
     await it.save({ "option.SMTPIDENTIFIER": "nowhere" });

@@ -77,7 +77,7 @@ export const challenge = sqliteTable("email_token_challenge", {
   attemptsLeft: integer("tries_left").notNull(),
   expiresAt: integer("expires_at", { mode: "timestamp_ms" }).notNull(),
 });
-type ChallengeRow = typeof challenge.$inferSelect;
+export type ChallengeRow = typeof challenge.$inferSelect;
 
 /** Result of an attempt with a code. `limited`: the code was not compared. */
 type AttemptOutcome = "accepted" | "wrong" | "unknown" | "limited";
@@ -264,10 +264,13 @@ export interface ChallengeStore {
   ): readonly [start: WriteStatement, refund: WriteStatement, issue: WriteStatement];
   /** Selects the token if its last transaction is this one. */
   started(serial: string, transactionId: string): RowsStatement<{ readonly serial: string }>;
-  /** Undoes the start of a transaction. @param before the token as it was before the start. */
+  /** Selects the code of a token. */
+  current(serial: string): RowsStatement<ChallengeRow>;
+  /** Undoes the start of a transaction. @param before the token as it was before the start. @param code its code then. */
   withdraw(
     before: TokenRow,
     transactionId: string,
+    code: ChallengeRow | undefined,
   ): readonly [challenge: WriteStatement, token: WriteStatement];
   /** Deletes expired codes. */
   prune(now: Date): WriteStatement;
@@ -309,11 +312,12 @@ export function createChallengeStore(deps: ChallengeDeps): ChallengeStore {
 
     started: (serial, transactionId) => started({ serial, transactionId }),
 
-    withdraw({ serial, sentAt, transactionId: previous }, transactionId) {
+    current: (serial) => bySerial({ serial }),
+
+    withdraw({ serial, sentAt, transactionId: previous }, transactionId, code) {
+      const isIssued = and(eq(challenge.serial, serial), eq(challenge.transactionId, transactionId));
       return [
-        write
-          .delete(challenge)
-          .where(and(eq(challenge.serial, serial), eq(challenge.transactionId, transactionId))),
+        code ? write.update(challenge).set(code).where(isIssued) : write.delete(challenge).where(isIssued),
         write
           .update(token)
           .set({ sentAt, transactionId: previous })

@@ -3,6 +3,7 @@ import { type Env, language, type RateLimit, type RateLimitResult, type Statemen
 import { CHANNELS, type CodeDelivery, promptFor, type SendCode, type SendFailure } from "./channels.ts";
 import type { TokenContext, TokenSettings } from "./config.ts";
 import {
+  type ChallengeRow,
   type ChallengeStore,
   MAX_ATTEMPTS_PER_CODE,
   MAX_FAILURES,
@@ -137,14 +138,21 @@ async function startTransaction(
   const plan = await limits.plan(limitOf(target.token, request.address));
   const row = { transactionId, codeHash, attemptsLeft: MAX_ATTEMPTS_PER_CODE, expiresAt };
   const { results } = await store.decide(
-    [...plan.consume, ...challenges.start(target.token, row, { now, limits: plan.limits })],
+    [
+      ...plan.consume,
+      challenges.current(target.token.serial),
+      ...challenges.start(target.token, row, { now, limits: plan.limits }),
+    ],
     challenges.started(target.token.serial, transactionId),
   );
   // Without results there is a verdict, which only a started transaction has.
   const counted = results?.slice(0, plan.consume.length);
-  const started = results?.[plan.consume.length] as { readonly rowsAffected: number } | undefined;
+  const [before, started] = (results?.slice(plan.consume.length) ?? []) as [
+    ChallengeRow[]?,
+    { readonly rowsAffected: number }?,
+  ];
   if (counted && started?.rowsAffected === 0) return notStarted(deps, request, plan.result(counted));
-  const undo = () => [...challenges.withdraw(target.token, transactionId), ...plan.refund()];
+  const undo = () => [...challenges.withdraw(target.token, transactionId, before?.[0]), ...plan.refund()];
   return send(deps, { request, code, expiresAt, undo, record });
 }
 

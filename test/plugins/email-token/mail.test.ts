@@ -7,7 +7,7 @@ import { SENDER, sender } from "../../fixtures/smime/authority.ts";
 import { isInstalled } from "../../fixtures/smime/openssl.ts";
 import { decrypt, recipient } from "../../fixtures/smime/recipient.ts";
 import { opensslVerify } from "../../fixtures/smime/verify.ts";
-import { codeIn, PIN, SERVER, started, transactionOf } from "./support.ts";
+import { codeIn, PIN, SERVER, started, transactionOf, WRONG } from "./support.ts";
 
 const EVE = { username: "eve", email: "eve@example.org", givenname: "<b>E & {otp}", surname: "'\"" };
 
@@ -171,4 +171,20 @@ test("emailToken() works in a host app's tests", async () => {
   const pass = sent ? codeIn(sent.message) : "";
   const response = await post({ serial: "A", pass, transaction_id: asked.detail.transaction_id });
   expect(response).toMatchObject({ result: { value: true, authentication: "ACCEPT" } });
+});
+
+test("a code that was sent stays valid if no newer one can be sent", async () => {
+  await using it = await started();
+  await it.enroll();
+  const { detail } = await it.trigger();
+  const code = await it.code();
+  const transaction = { user: "ann", transaction_id: detail?.transaction_id };
+  await it.check({ ...transaction, pass: WRONG });
+  const stored = () => it.database.read.all("SELECT * FROM email_token_challenge");
+  const before = await stored();
+  it.clock.advance(31);
+  await it.request("DELETE", "/smtpserver/default");
+  expect((await it.trigger()).value).toBe(0);
+  expect(await stored()).toEqual(before);
+  expect((await it.check({ ...transaction, pass: code })).value).toBe(true);
 });

@@ -133,7 +133,7 @@ async function manage(
     if (isBeingSent(mail, now)) throw conflict("is being sent: try again in a minute");
     const recipient = mail.recipients.map(({ address }) => address).join(",");
     const fields = { success: true, identifier: mail.identifier, recipient, info: id };
-    const to = isLeased(mail) ? takeOver(mail, now) : change(mail, now);
+    const to = isLeased(mail) ? takeOver(mail, now) : change(withLosses(mail, now), now);
     const isTakenOver = "lease" in to;
     const changes = isTakenOver
       ? [
@@ -155,8 +155,14 @@ async function manage(
 
 function canRetry(mail: ManagedMail, now: Date): boolean {
   if (isBeingSent(mail, now)) return false;
-  const { recipients } = isLeased(mail) ? takeOver(mail, now) : mail;
-  return retryProblem({ ...mail, recipients }, now) === null;
+  return retryProblem(withLosses(mail, now), now) === null;
+}
+
+/** Returns a message as it is without its worker, which has died, or sends the original of a held copy. */
+function withLosses(mail: ManagedMail, now: Date): QueuedMail {
+  if (mail.state !== "sending") return mail;
+  const { state, recipients, contentUntil } = takeOver(mail, now);
+  return { ...mail, state, recipients, contentUntil: contentUntil === null ? null : new Date(contentUntil) };
 }
 
 /** Whether a worker has the message, or had it when it died. */
@@ -202,7 +208,8 @@ function dueNow(mail: QueuedMail, now: Date): MailChange {
 }
 
 function canceled(mail: QueuedMail): MailChange {
-  if (!mail.recipients.some(isPending)) throw conflict(isFinal(mail));
+  // A held copy may have lost all its recipients.
+  if (!mail.held && !mail.recipients.some(isPending)) throw conflict(isFinal(mail));
   const recipients = mail.recipients.map((one) =>
     isPending(one) ? ({ ...one, state: one.mayBeSent ? "unknown" : "cancelled", dueAt: null } as const) : one,
   );

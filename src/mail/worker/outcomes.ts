@@ -14,6 +14,8 @@ import type { LeaseTimes } from "./leases.ts";
 import type { OutcomeRecorder } from "./outcome-recorder.ts";
 
 const log = getLogger(["sealpost", "worker"]);
+/** Characters of the ID that a claim takes over from the lease before it. */
+const LEASE_LENGTH = 36;
 
 /** The outcomes of leased messages. No function rejects. */
 export interface Outcomes {
@@ -115,7 +117,9 @@ function loseAttempts(mail: LeasedMail, date: Date): void {
 
 /** Returns the update of a message whose lease has ended, as by the next worker. It belongs to a lease that follows that one. */
 export function takeOver(row: Omit<MailRow, "content">, now: Date): MailUpdate {
-  const taken = { lost: Math.max(row.lost, row.started ? 2 : 1), lease: ` ${row.lease}`, content: "" };
+  // As a claim names it: without the lease before that one, whose attempts say nothing of it.
+  const lease = ` ${row.lease?.slice(0, LEASE_LENGTH)}`;
+  const taken = { lost: Math.max(row.lost, row.started ? 2 : 1), lease, content: "" };
   const mail = new LeasedMail({ ...row, ...taken }, { aim: "send", leaseEndsMs: 0 });
   if (mail.hasUnknownOutcome) loseAttempts(mail, now);
   return mail.takeUpdate({ now, leaseEndsAt: now });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { MailOptions } from "../../../src/contracts/plugin/mail.ts";
+import { HOLD_MS } from "../../../src/domain/queued-mail.ts";
 import { ACTOR, gate, MESSAGE, queueInstance, until } from "../fixtures/queue.ts";
 
 const [ANN, BOB] = ["ann@example.net", "bob@example.net"] as const;
@@ -158,6 +159,86 @@ describe("a message whose worker has died", () => {
     });
     expect(await instance.record()).toMatchObject({ state: "sending", attempts: [`${BOB} not-sent`] });
     expect(await instance.audited()).toEqual([]);
+  });
+});
+
+describe("a code whose second worker has died, too, with the message on its way", () => {
+  /** The first worker defers the second recipient and dies. The second one sends to that recipient and dies. */
+  async function twiceAbandoned() {
+    const [first, second] = [gate(), gate()];
+    let attempts = 0;
+    const instance = await queueInstance({
+      around: async ({ recipient }, send) => {
+        if (recipient === ANN) {
+          await first.pass();
+          return send();
+        }
+        const result = await send();
+        if (++attempts === 2) await second.pass();
+        return result;
+      },
+    });
+    await instance.save();
+    instance.fail({ phase: "connect", code: "refused", retryable: true, times: 1 });
+    const id = await instance.queue(CODE, TWO);
+    const dying = [instance.drain()];
+    await until(async () => (await instance.mail(id)).attempts.length === 1, "the first attempt is recorded");
+    instance.clock.advance(LEASE_SECONDS);
+    dying.push(instance.drain());
+    await until(async () => attempts === 2, "the second attempt is under way");
+    instance.clock.advance(LEASE_SECONDS);
+    return {
+      ...instance,
+      id,
+      async [Symbol.asyncDispose]() {
+        first.open();
+        second.open();
+        await Promise.all(dying);
+        await instance[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  test("is unknown after a cancellation", async () => {
+    await using instance = await twiceAbandoned();
+    const { id, services } = instance;
+    await services.mailQueue.cancel(id, ACTOR).catch(() => undefined);
+    expect((await instance.mail(id)).recipients.map(({ state }) => state)).toEqual(["unknown", "unknown"]);
+  });
+
+  test("is not sent again by a retry", async () => {
+    await using instance = await twiceAbandoned();
+    const { id, services } = instance;
+    await services.mailQueue.retry(id, ACTOR).catch(() => undefined);
+    await instance.drain();
+    expect(instance.got.map(({ recipient }) => recipient)).toEqual([BOB]);
+  });
+});
+
+describe("a held copy of a code that was being sent", () => {
+  async function heldCopy() {
+    const instance = await queueInstance();
+    await instance.save();
+    const id = await instance.queue(CODE);
+    await instance.rows(
+      `UPDATE mail SET state = 'sending', lease = 'copied old', begun = 1, due_at = due_at + ${HOLD_MS}`,
+    );
+    return { ...instance, id };
+  }
+
+  test("is unknown after a cancellation", async () => {
+    await using instance = await heldCopy();
+    await instance.services.mailQueue.cancel(instance.id, ACTOR);
+    expect(await instance.mail(instance.id)).toMatchObject({ state: "unknown" });
+  });
+
+  test("is not retried, because the original may have sent it", async () => {
+    await using instance = await heldCopy();
+    expect((await instance.services.mailQueue.get(instance.id))?.canRetry).toBe(false);
+    const retried = instance.services.mailQueue.retry(instance.id, ACTOR);
+    await expect(retried).rejects.toMatchObject({ code: "conflict" });
+    await instance.drain();
+    expect(instance.got).toEqual([]);
   });
 });
 

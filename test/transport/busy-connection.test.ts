@@ -250,6 +250,46 @@ describe("messages that wait for one connection", () => {
     });
   }
 
+  test("wait for a slow server on its only connection, once it has replied to prepared commands", async () => {
+    const script = (index: number): Script =>
+      index === 0
+        ? { mail: mis.when(/slow@/, mis.delay(1_200)) }
+        : { greeting: mis.replyAndClose("421 4.7.0 Too many concurrent connections") };
+    await using subject = await createBusySubject({ script }, 1, 2_000);
+    const slow = { from: "slow@example.org" };
+    const sent = NAMES.map((name, index) => subject.send(name, index < 2 ? {} : slow));
+    const receipts = await Promise.all(sent);
+    expect(receipts.map(({ successful, roundTrips }) => [successful, roundTrips])).toEqual([
+      [true, 5],
+      [true, 1],
+      // The reply to MAIL does not arrive with that to the message before.
+      [true, 2],
+      [true, 2],
+    ]);
+    expect(subject.recipients()).toEqual(ADDRESSES);
+    expect(subject.server.connections).toHaveLength(1);
+  });
+
+  test("are bounded again after a server that replied to prepared commands drops them", async () => {
+    let isDeaf = false;
+    const body: mis.Misbehavior = (peer, proceed) => {
+      proceed();
+      if (isDeaf) peer.deafen();
+    };
+    const script = (index: number): Script => (index % 2 === 0 ? { body } : {});
+    await using subject = await createBusySubject({ script, holdMs: 5 }, 1, 1_000);
+    const sendAll = () => Promise.all(NAMES.map((name) => subject.send(name)));
+    const outcomes = async () => (await sendAll()).map(({ successful }) => successful);
+    expect(await outcomes()).toEqual([true, true, true, true]);
+    isDeaf = true;
+    // The second message waits for its whole timeout.
+    expect(await outcomes()).toEqual([true, false, true, true]);
+    expect(subject.server.connections).toHaveLength(2);
+    subject.clock.advance(3_600_000);
+    expect(await outcomes()).toEqual([true, true, true, true]);
+    expect(subject.server.connections).toHaveLength(4);
+  });
+
   test("are sent again if the server replies to a part of the dropped commands", async () => {
     const mail = mis.when(/FROM:<second/, mis.times(1, mis.reply("500 5.5.2 What")));
     await using subject = await createBusySubject({ script: { mail } });

@@ -52,12 +52,19 @@ interface Waiter {
 const QUIT_MS = 1000;
 
 /**
- * Share of the timeout in which the server has to reply to a prepared MAIL. One that drops what follows a message never does
- * (RFC 2920 3.2 forbids it), and the rest is for a new connection.
+ * Share of the timeout in which the server has to reply to a prepared MAIL, until it is known to keep prepared commands. One
+ * that drops what follows a message never does (RFC 2920 3.2 forbids it), and the rest is for a new connection.
  */
 const PREPARED_SHARE = 0.5;
 
 const noNext = (): null => null;
+
+interface PipelineOptions {
+  /** Called when the end of the message is written: the commands of the next one may leave with it. */
+  readonly next: () => NextMessage | null;
+  /** Whether the server may have dropped this message, if it was prepared: it has to reply in a part of the timeout. */
+  readonly mayBeDropped: boolean;
+}
 
 /** One SMTP connection: a socket, and the {@link Conversation} that decides what goes over it. */
 export class SmtpConnection {
@@ -160,21 +167,20 @@ export class SmtpConnection {
 
   /**
    * Sends one message.
-   * @param next called when the end of the message is written: the commands of the next one may leave with it.
    * @throws the caller's reason if the timer stops for it.
    */
   transact(
     message: MessageTransfer,
     options: TransactionOptions,
     timer: DeliveryTimer,
-    next: () => NextMessage | null = noNext,
+    { next, mayBeDropped }: PipelineOptions = { next: noNext, mayBeDropped: true },
   ): Promise<Result> {
     this.messages++;
     timer.enter("sender");
-    const { isPrepared } = this;
+    const mustBound = mayBeDropped && this.isPrepared;
     const running = this.#run(timer, () => this.#conversation.transact(message, options), next);
     const replyMs = PREPARED_SHARE * this.#options.server.timeoutMs;
-    return isPrepared ? this.#bound(running, "sender", replyMs) : running;
+    return mustBound ? this.#bound(running, "sender", replyMs) : running;
   }
 
   /** Sends MAIL and, with a recipient, RCPT, but no message. */

@@ -20,7 +20,7 @@ import type { SmtpConnection } from "./connection.ts";
 import { DeliveryTimeout, type DeliveryTimer } from "./delivery-timer.ts";
 import { type Dialed, dial } from "./dial.ts";
 import type { Pool } from "./pool.ts";
-import { avoidBdat, type PoolSlot, type ServerMemory } from "./pool-slot.ts";
+import { avoidBdat, avoidPreparing, type PoolSlot, type ServerMemory } from "./pool-slot.ts";
 import { isConnectionLimit, isDrop, isServerLimit, isSpent, isUnserved, rejectsBdat } from "./reconnect.ts";
 
 interface DeliveryRunDeps {
@@ -37,8 +37,6 @@ interface DeliveryRunDeps {
 
 /** Maximum age of the latest reply for BDAT in one flight, because the connection has to be open still. */
 const RECENT_MS = 10_000;
-/** Period for which no message is prepared for a server that dropped prepared commands. */
-const NO_PREPARING_MS = 3_600_000;
 
 type Opened = { readonly failure: null; readonly connection: SmtpConnection } | { readonly failure: Failure };
 
@@ -166,10 +164,11 @@ export class DeliveryRun {
         this.#hasReplaced ||= isReplacing;
         const result = await this.#transact(slot, connection, message);
         this.#learn(connection.learned);
+        this.#memory.keepsPrepared ||= wasPrepared && result.successful;
         if (result.successful) return result;
         const { failure } = result;
         const isDropped = wasPrepared && isDrop(failure);
-        if (isDropped) this.#memory.noPreparingUntilMs = this.#deps.nowMs() + NO_PREPARING_MS;
+        if (isDropped) avoidPreparing(this.#memory, this.#deps.nowMs());
         isReplacing = isKept && !this.#hasReplaced && isSpent(failure, connection);
         const mustRepeat = isDropped || isReplacing || rejectsBdat(failure, connection);
         const mustYield = !mustRepeat && isServerLimit(failure) && slot.hasOthers;
@@ -217,7 +216,10 @@ export class DeliveryRun {
     const options = this.#transactionOptions(mayUseBdat);
     try {
       const next = () => (nowMs < memory.noPreparingUntilMs ? null : slot.next(connection));
-      return await connection.transact(message, options, this.#timer, next);
+      return await connection.transact(message, options, this.#timer, {
+        next,
+        mayBeDropped: !memory.keepsPrepared,
+      });
     } finally {
       this.#observe(connection, connection.messages > 1 ? before : 0);
       memory.acceptsBdat ||= connection.learned.acceptsBdat;

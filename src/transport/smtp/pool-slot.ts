@@ -9,6 +9,8 @@ export interface ServerMemory {
   noBdatUntilMs: number;
   /** Until this time, the next message is not prepared together with the end of the previous one. */
   noPreparingUntilMs: number;
+  /** Whether the server has accepted a message that was prepared, and has dropped none since. */
+  keepsPrepared: boolean;
   /** Whether the server accepted a message by BDAT. */
   acceptsBdat: boolean;
   /** Whether the server replied to RSET with 250. */
@@ -26,6 +28,14 @@ const NO_BDAT_MS = 3_600_000;
 
 export function avoidBdat(memory: ServerMemory, nowMs: number): void {
   memory.noBdatUntilMs = nowMs + NO_BDAT_MS;
+}
+
+/** Period for which no message is prepared for a server that dropped prepared commands. */
+const NO_PREPARING_MS = 3_600_000;
+
+export function avoidPreparing(memory: ServerMemory, nowMs: number): void {
+  memory.noPreparingUntilMs = nowMs + NO_PREPARING_MS;
+  memory.keepsPrepared = false;
 }
 
 /** The right to one connection of a key, held while a message is being sent. */

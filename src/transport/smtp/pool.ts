@@ -79,6 +79,7 @@ export class Pool implements AsyncDisposable {
       idleMs: this.#limits.idleMs,
       noBdatUntilMs: Number.NEGATIVE_INFINITY,
       noPreparingUntilMs: Number.NEGATIVE_INFINITY,
+      keepsPrepared: false,
       acceptsBdat: false,
       acceptsReset: false,
       leaving: null,

@@ -24,6 +24,12 @@ const SUSPENDED_ACCOUNTS: readonly KnownReply[] = [
   /\baccount (is |has been )?(\w+ )?(blocked from sending|not (allow|permitt|authori[sz])ed to send)( (e?-?mail|message)s?)?(\.|$)/i,
 ].map((words) => ({ ...SENDER, enhanced: /^(?![12]\.)/, words, hint: "account_suspended" }));
 
+const CONNECTION_LIMIT = {
+  code: "rate_limited",
+  hint: "connection_limit",
+  remedy: { parameter: "max_connections", value: null },
+} as const;
+
 /**
  * Replies with known text or private enhanced codes: those of providers, then those of mail server software. The first
  * match wins. The comment of a row names the public document or the source file of the text.
@@ -133,14 +139,16 @@ export const KNOWN_REPLIES: readonly KnownReply[] = [
     words: /\bgr[ae]y[- ]?list/i,
     hint: "greylisting",
   },
-  // Postfix 3.7, src/smtpd/smtpd.c (connection limits of anvil); Amazon SES; Exim 4.96, src/daemon.c. Exchange's words, which
-  // Microsoft 365 sends with 432 only.
+  // Postfix 3.7, src/smtpd/smtpd.c (connection limits of anvil); Amazon SES; Exim 4.96, src/daemon.c.
+  { ...CONNECTION_LIMIT, words: /\btoo many (\w+ ){0,2}(conn|sess)/i },
+  // Exchange's words, which Microsoft 365 sends with 432 only. Later, and with 5xx, the reply is about a recipient, a message or
+  // a login, and in the singular the connection is one to another server.
   {
+    ...CONNECTION_LIMIT,
+    phases: ["greeting", "ehlo", "auth"],
+    isTemporary: true,
     words:
-      /\btoo many (\w+ ){0,2}(conn|sess)|\bconnections? limit (is |was |has been )?(exceeded|reached)|\bmaximum number of (\w+ )?connections\b/i,
-    code: "rate_limited",
-    hint: "connection_limit",
-    remedy: { parameter: "max_connections", value: null },
+      /^(?!.*\bconnection to\b).*(\bconnections? limit (is |was |has been )?(exceeded|reached)|\bmaximum number of (\w+ )?connections\b)/i,
   },
 ];
 

@@ -1,11 +1,13 @@
 import type { Context } from "hono";
 import * as v from "valibot";
+import { withDeadline } from "../async/abort.ts";
 import type { Env } from "../contracts/env.ts";
 import type { ParameterSchemas, Parameters } from "../contracts/route.ts";
 import { nearestTo } from "../domain/nearest.ts";
 import { type Notice, notice } from "../domain/notices.ts";
 import { invalidParameter, missingParameter } from "../errors.ts";
 import { type RawParameters, readParameters } from "./read-parameters.ts";
+import { isReading } from "./request.ts";
 
 type ObjectSchema = v.GenericSchema & { readonly entries: Entries };
 
@@ -25,12 +27,7 @@ export async function validateRequest(
   // Clients of privacyIDEA repeat parameters of the path in the body.
   const known = [...[query, body].flatMap(namesOf), ...Object.keys(inPath)];
   if (body === undefined) {
-    const inQuery = () => Object.keys(c.req.query());
-    // Only admins get notices, so the body of an open route is left to its handler. A body that cannot be read is ignored,
-    // such as the `[]` that PHP sends without parameters.
-    const isOfAdmin = c.get("actor") !== undefined;
-    const names = isOfAdmin ? await readParameters(c).then((raw) => [...raw.keys()], inQuery) : inQuery();
-    c.set("notices", unknownParameters(names, known));
+    c.set("notices", unknownParameters(await namesGiven(c), known));
     return { path: validPath, query: validQuery };
   }
   const raw = await readParameters(c);
@@ -40,6 +37,23 @@ export async function validateRequest(
     checkNames([...raw.keys()]);
   }
   return { path: validPath, query: validQuery, body: validateAny(body, raw) };
+}
+
+/** A body that takes longer is ignored. A client may declare one, and never send it. */
+const UNDECLARED_BODY_MS = 1_000;
+
+/** Returns the names of the parameters of a request whose route declares no body. Its handler may read the body itself. */
+async function namesGiven(c: Context<Env>): Promise<readonly string[]> {
+  const inQuery = () => Object.keys(c.req.query());
+  // Only admins get notices. The body of a read is ignored.
+  if (c.get("actor") === undefined || isReading(c) || c.req.raw.body === null) return inQuery();
+  // The parameters of the query are read from both.
+  const copy = c.req.raw.bodyUsed ? c.req.raw : (c.req.raw.clone() as Request);
+  const read = withDeadline(readParameters(c), UNDECLARED_BODY_MS, () => new Error("too late"));
+  // A body that cannot be read is ignored, such as the `[]` that PHP sends without parameters.
+  const names = await read.then((raw) => [...raw.keys()], inQuery);
+  c.req.raw = copy;
+  return names;
 }
 
 /** A record accepts parameters of any name. */

@@ -142,3 +142,15 @@ test("a route without parameters in its body ignores one that it cannot read", a
     ]);
   }
 });
+
+test("a route without parameters in its body does not wait for one that was declared and never comes", async () => {
+  await using instance = await testInstance();
+  const headers = { "Content-Type": "application/json", "Content-Length": "10" };
+  const body = () =>
+    new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array([0x7b])) });
+  const removal = instance.request("DELETE", "/smtpserver/one?force=1", { body: body(), headers });
+  const enabling = instance.request("POST", "/policy/enable/nope", { body: body(), headers });
+  expect((await removal).value).toBe(false);
+  expect((await removal).detail?.notices).toEqual([{ code: "unknown_parameter", parameter: "force" }]);
+  expect((await enabling).status).toBe(404);
+});

@@ -48,18 +48,34 @@ const reading = definePlugin({
     routes: [
       route({ method: "POST", path: "/reading/open", open: true }, (c) => c.req.raw.text()),
       route({ method: "POST", path: "/reading/own", right: "reading_write" }, (c) => c.req.text()),
+      route({ method: "POST", path: "/reading/raw", right: "reading_write" }, (c) => c.req.raw.text()),
+      route({ method: "POST", path: "/reading/stream", right: "reading_write" }, (c) =>
+        new Response(c.req.raw.body).text(),
+      ),
     ],
   }),
 });
 
 describe("a plugin's route", () => {
-  test.each(["/reading/open", "/reading/own"])("%s reads a body that it does not declare", async (path) => {
+  const bodies = ["/reading/open", "/reading/own", "/reading/raw", "/reading/stream"];
+  test.each(bodies)("%s reads a body that it does not declare, also one that takes long", async (path) => {
     await using instance = await testInstance({ plugins: [reading()] });
     for (const type of ["application/json", "application/octet-stream"]) {
       const options = { body: '{"signed":1}', headers: { "Content-Type": type } };
       const { status, value } = await instance.request("POST", path, options);
       expect([type, status, value]).toEqual([type, 200, '{"signed":1}']);
     }
+    const headers = { "Content-Type": "application/json", "Content-Length": "12" };
+    const slow = new ReadableStream({
+      async start(controller) {
+        controller.enqueue(new TextEncoder().encode('{"sign'));
+        await new Promise((resolve) => setTimeout(resolve, 1_200));
+        controller.enqueue(new TextEncoder().encode('ed":1}'));
+        controller.close();
+      },
+    });
+    const { value } = await instance.request("POST", path, { body: slow, headers });
+    expect(value).toBe('{"signed":1}');
   });
 
   test.each([

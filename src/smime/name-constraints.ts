@@ -1,7 +1,7 @@
 import type { BaseBlock } from "asn1js";
 import { remember } from "../domain/cache.ts";
 import { domainOf, parseAddress } from "../domain/mailbox.ts";
-import { child, children, type Der, isContext, joinedOctetsOf, rawOf } from "./der.ts";
+import { child, children, type Der, isContext, joinedOctetsOf, oidOf, rawOf } from "./der.ts";
 import { comparableName, nameText, printable } from "./names.ts";
 
 /** The names for which an authority may issue certificates (RFC 5280 4.2.1.10). */
@@ -12,8 +12,8 @@ export interface NameConstraints {
 
 /** `GeneralName` (RFC 5280 4.2.1.6). */
 export interface GeneralName {
-  /** The number of its tag. */
-  readonly kind: number;
+  /** The number of its tag, or the type of an `otherName`. */
+  readonly kind: number | string;
   /** A whole `Name`, the contents of another primitive value, or a whole constructed one. */
   readonly value: Der;
 }
@@ -37,22 +37,24 @@ interface Base extends GeneralName {
 
 /** A name of a certificate. */
 interface ConstrainedName {
-  readonly kind: number;
+  readonly kind: GeneralName["kind"];
   /** As people read it. */
   readonly text: string;
   /** Returns whether the name is within a base of its kind. `null` if it cannot be compared. */
   readonly isWithin: ((base: Base) => boolean) | null;
 }
 
+const OTHER_NAME = 0;
 const RFC822_NAME = 1;
 const DNS_NAME = 2;
 const DIRECTORY_NAME = 4;
 const URI = 6;
 const IP_ADDRESS = 7;
 
-const URI_HOST = /^[^:]*:\/\/(?:[^/?#@]*@)?([^:/?#]+)/;
-/** A host as common name, of the comparable parts of a name. */
-const COMMON_HOST = /(?:^|\+)2\.5\.4\.3="(\w[\w.-]{0,190}\.[\w.-]{0,62}\w)"/;
+/** As OpenSSL reads it: until the first colon or, without one, the first slash. */
+const URI_HOST = /^[^:]*:\/\/([^:]+(?=:)|[^:/]+)/;
+/** A host as common name, of the comparable parts of a name. Each label starts and ends as a word does. */
+const COMMON_HOST = /(?:^|\+)2\.5\.4\.3="(\w[\w-]*(?:\b\.\b[\w-]+)+\b)"/;
 
 /** @throws {DerError} for a damaged extension. */
 export function readNameConstraints(constraints: BaseBlock): NameConstraints {
@@ -73,7 +75,8 @@ export function readNameConstraints(constraints: BaseBlock): NameConstraints {
 
 /** @throws {DerError} also for a name that cannot be compared, which would be an error later. */
 export function readGeneralName(node: BaseBlock): GeneralName {
-  const { tagNumber: kind, isConstructed } = node.idBlock;
+  const { tagNumber, isConstructed } = node.idBlock;
+  const kind = tagNumber === OTHER_NAME ? oidOf(child(node, 0)) : tagNumber;
   if (kind !== DIRECTORY_NAME) return { kind, value: isConstructed ? rawOf(node) : joinedOctetsOf(node) };
   const value = rawOf(child(node, 0));
   comparableName(value);

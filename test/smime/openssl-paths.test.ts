@@ -80,6 +80,17 @@ const CONSTRAINED: Readonly<
     { subject: "/CN=ann.doe", names: `${MAILBOX},DNS:example.org` },
     null,
   ],
+  ...Object.fromEntries(
+    ["J.-P.Doe", "J.P.-Doe", "a-.doe", "ann..doe", "ann.doe.", "-ann.doe"].map(
+      (name) =>
+        [`the common name ${name}`, ["permitted;DNS:example.org", { subject: `/CN=${name}` }, null]] as const,
+    ),
+  ),
+  "a common name with hyphens inside a label": [
+    "permitted;DNS:example.org",
+    { subject: "/CN=j--p.doe-x" },
+    "j--p.doe-x",
+  ],
   "an IPv4 address outside": [
     "permitted;IP:192.0.2.0/255.255.255.0",
     { names: `${MAILBOX},IP:192.0.3.1` },
@@ -110,6 +121,16 @@ const CONSTRAINED: Readonly<
     { names: `${MAILBOX},URI:https://www.example.org` },
     null,
   ],
+  ...Object.fromEntries(
+    ["https://example.org/a:b", "https://example.org?x", "https://u@example.org/", "https://:1/"].map(
+      (uri) => [uri, ["permitted;URI:example.org", { names: `${MAILBOX},URI:${uri}` }, uri]] as const,
+    ),
+  ),
+  "a URI whose path starts with two slashes": [
+    "permitted;URI:example.org",
+    { names: `${MAILBOX},URI:https://Example.org//x` },
+    null,
+  ],
   "a URI without a host": [
     "excluded;URI:example.net",
     { names: `${MAILBOX},URI:urn:example:a` },
@@ -119,6 +140,16 @@ const CONSTRAINED: Readonly<
     "permitted;RID:1.2.3",
     { names: `${MAILBOX},RID:1.2.3` },
     "#2a03",
+  ],
+  "another name of the constrained type": [
+    "permitted;otherName:1.3.6.1.4.1.311.20.2.3;UTF8:@example.org",
+    { names: `${MAILBOX},otherName:1.3.6.1.4.1.311.20.2.3;UTF8:a` },
+    "#a0",
+  ],
+  "other names of other types": [
+    "permitted;otherName:1.3.6.1.4.1.311.20.2.3;UTF8:@example.org,excluded;otherName:1.2.3;UTF8:a",
+    { names: `${MAILBOX},otherName:1.3.6.1.5.5.7.8.5;UTF8:a` },
+    null,
   ],
   "constraints of a kind that it does not have": [
     "permitted;RID:1.2.3,excluded;DNS:example.org,excluded;IP:0.0.0.0/0.0.0.0",

@@ -72,6 +72,15 @@ describe("a definition with a provider", () => {
     expect(moved.error?.message).toContain("password: required again");
   });
 
+  test("is saved again unchanged with the defaults that it has", async () => {
+    await using instance = await testInstance();
+    const zoho = { provider: "zoho", server: "smtp.zoho.com.cn", username: "app@example.org" };
+    const plain = { port: 25, tls: false };
+    await save(instance, { ...zoho, ...plain, password: "secret" });
+    expect((await save(instance, zoho)).status).toBe(200);
+    expect(await shown(instance)).toMatchObject({ ...zoho, ...plain });
+  });
+
   test("loses the limits of its provider together with the provider", async () => {
     await using instance = await testInstance();
     await save(instance, MICROSOFT);

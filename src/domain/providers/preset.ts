@@ -38,13 +38,13 @@ type PresetInput = { readonly [K in keyof EndpointFields]: EndpointFields[K] | u
  */
 export function fillFromPreset<I extends PresetInput>(
   input: I,
-  stored: Stored = DEFINITION_DEFAULTS,
+  stored: Stored & EndpointFields = DEFINITION_DEFAULTS,
 ): Omit<I, keyof EndpointFields> & EndpointFields {
   const provider = input.provider === undefined ? stored.provider : (input.provider ?? "");
   const preset = presetOf(provider);
   return {
     ...input,
-    ...endpointFields(input, preset),
+    ...endpointFields(input, preset, provider === stored.provider ? stored : DEFINITION_DEFAULTS),
     ...limitFields(input, preset, stored),
     ...tokenUrlField(input, preset, stored),
   };
@@ -55,14 +55,17 @@ function presetOf(provider: string): Provider | null {
   return provider === "" ? null : findProvider(provider);
 }
 
-function endpointFields({ server, port, tls }: PresetInput, preset: Provider | null): EndpointFields {
+function endpointFields(
+  { server, port, tls }: PresetInput,
+  preset: Provider | null,
+  stored: EndpointFields,
+): EndpointFields {
   if (server) {
-    const known = preset && portAt(preset, server);
-    return {
-      server,
-      port: port ?? known?.port ?? DEFINITION_DEFAULTS.port,
-      tls: tls ?? (known ? known.security !== "none" : DEFINITION_DEFAULTS.tls),
-    };
+    const plain = { server, port: port ?? DEFINITION_DEFAULTS.port, tls: tls ?? DEFINITION_DEFAULTS.tls };
+    // A definition that has the defaults, such as from before its host was known, is saved again as it is.
+    const isStored = server === stored.server && plain.port === stored.port && plain.tls === stored.tls;
+    const known = preset && !isStored ? portAt(preset, server) : null;
+    return known ? { server, port: port ?? known.port, tls: tls ?? known.security !== "none" } : plain;
   }
   if (preset === null) throw missingParameter("server");
   const { host, name, hostForm = "" } = preset;

@@ -115,8 +115,11 @@ export function isHostOf({ host, regions = {}, hostForm, ports }: Provider, name
   return isOpenForm && name.endsWith(hostForm.slice(hostForm.indexOf("}") + 1));
 }
 
-/** Whether a host has the name of the provider in it, such as one in a region that the preset does not list. */
+/** The registered label, before a suffix such as `com` or `co.uk`. */
+const REGISTERED = /([^.]+)\.(?:com?\.[a-z]{2}|[^.]+)$/;
+
+/** Whether a host is in a domain with the name of the provider, such as one in a region that the preset does not list. */
 export function isNamedAfter({ host, hostForm = "" }: Provider, name: string): boolean {
-  const [brand = ""] = (host ?? hostForm).split(".").slice(-2);
-  return name.split(".").includes(brand);
+  const brand = REGISTERED.exec(host ?? hostForm)?.[1];
+  return brand !== undefined && REGISTERED.exec(name)?.[1] === brand;
 }

@@ -11,17 +11,13 @@ interface Input {
   readonly mailsPerMinute?: number | null;
 }
 const NONE = {
-  ...{ provider: "", maxConnections: 5, mailsPerMinute: 0 },
+  ...{ provider: "", server: "", port: 25, tls: false, maxConnections: 5, mailsPerMinute: 0 },
   ...({ auth: "password", oauthFlow: "client_credentials", oauthTokenUrl: "" } as const),
 };
 /** Returns the endpoint that the input is filled with. */
-function endpointOf(input: Input) {
-  const { server, port, tls } = fillFromPreset({
-    server: undefined,
-    port: undefined,
-    tls: undefined,
-    ...input,
-  });
+function endpointOf(input: Input, stored = NONE) {
+  const sent = { server: undefined, port: undefined, tls: undefined, ...input };
+  const { server, port, tls } = fillFromPreset(sent, stored);
   return [server, port, tls];
 }
 /** Returns the limits as they will be stored: those sent, filled, or kept. */
@@ -83,15 +79,38 @@ describe("fillFromPreset() with a server", () => {
     [{ server: "smtp.ionos.co.uk", provider: "ionos" }, [587, true]],
     [{ server: "smtps://smtp.yandex.com.tr", provider: "yandex" }, [465, true]],
     [{ server: "email-smtp.af-south-1.amazonaws.com", provider: "ses" }, [587, true]],
-    [{ server: "sendgrid.example.org", provider: "sendgrid" }, [587, true]],
+    [{ server: "smtp.zoho.com.cn", provider: "zoho" }, [587, true]],
+    [{ server: "email-smtp.cn-north-1.amazonaws.com.cn", provider: "ses" }, [587, true]],
     // Another host: the facts of the provider do not apply.
     [{ server: "relay.example.org" }, [25, false]],
     [{ server: "graph://example.org" }, [25, false]],
     [{ server: "relay.example.org", provider: "" }, [25, false]],
     [{ server: "relay.example.org", provider: "removed" }, [25, false]],
+    // A label of it is the name of the provider, but not the one that is registered.
+    [{ server: "sendgrid.example.org", provider: "sendgrid" }, [25, false]],
+    [{ server: "mail.example.org", provider: "mail.ru" }, [25, false]],
+    [{ server: "web.example.org", provider: "web.de" }, [25, false]],
+    [{ server: "me.example.org", provider: "icloud" }, [25, false]],
+    [{ server: "mailgun", provider: "mailgun" }, [25, false]],
   ])("keeps it, and fills %j with %j", (input, expected) => {
     const [server, ...others] = endpointOf({ provider: "microsoft365", ...input });
     expect(server).toBe(input.server);
+    expect(others).toEqual(expected);
+  });
+
+  const ZOHO = { ...NONE, provider: "zoho", server: "smtp.zoho.com.cn" };
+  test.each<[input: Input, stored: typeof NONE, expected: (string | number | boolean)[]]>([
+    [{}, ZOHO, [25, false]],
+    [{ tls: false }, ZOHO, [25, false]],
+    [{ provider: "zoho", port: 25 }, ZOHO, [25, false]],
+    // The definition changes, or has other values than the defaults.
+    [{ port: 587 }, ZOHO, [587, true]],
+    [{ tls: true }, ZOHO, [587, true]],
+    [{ server: "smtp.zoho.com.au" }, ZOHO, [587, true]],
+    [{ provider: "zoho" }, { ...ZOHO, provider: "" }, [587, true]],
+    [{}, { ...ZOHO, port: 2525 }, [587, true]],
+  ])("%j leaves what has the defaults as it is: %j", (input, stored, expected) => {
+    const [, ...others] = endpointOf({ server: "smtp.zoho.com.cn", ...input }, stored);
     expect(others).toEqual(expected);
   });
 });

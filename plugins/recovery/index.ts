@@ -11,7 +11,6 @@ export const recovery = definePlugin({
   settings,
   tables: { code },
   migrations: [{ name: "0001_codes", sql: migration }],
-  transient: [code],
   requires: ["directory"],
   events: ["password_changed"],
   setup(ctx, { leastPasswordCharacters, leastAnswerMs }) {

@@ -304,7 +304,8 @@ describe("a restore", () => {
     expect(await contentsOf(fresh.database)).toMatchObject({
       audit: expect.arrayContaining([expect.anything()]),
       email_token_attempt: expect.arrayContaining([expect.anything()]),
-      recovery_code: [expect.anything()],
+      // A link that cannot be sent has no code.
+      recovery_code: [],
     });
     expect(await move(sourceOf(source.database), targetOf(fresh.database))).toBe(3);
   });

@@ -67,14 +67,22 @@ const SELECT_QUEUES = sql`
   LEFT JOIN server_health ON server_health.identifier = lanes.lane
   WHERE lanes.lane IS NOT NULL`;
 
+/** Characters of the ID of a claim, which is a UUID. */
+const CLAIM_ID_LENGTH = 36;
+
+/** Returns the ID of the latest claim in a lease, which has that of an abandoned one behind it. */
+export function latestClaim(lease: string | null): string {
+  return (lease ?? "").slice(0, CLAIM_ID_LENGTH);
+}
+
 /** The columns that a claim writes. */
 const CLAIMED = {
   // The end of an earlier claim stays known until a worker has acted on it.
   lost: sql<number>`CASE WHEN ${mail.lease} IS NULL THEN 0 ELSE max(${mail.lost}, 1 + ${mail.started}) END`,
   started: false,
   state: "sending" as const,
-  // With the ID of the abandoned claim that it takes over. Each ID is a UUID.
-  lease: sql`${sql.placeholder("lease")} || coalesce(' ' || substr(${mail.lease}, 1, 36), '')`,
+  // With the ID of the abandoned claim that it takes over.
+  lease: sql`${sql.placeholder("lease")} || coalesce(' ' || substr(${mail.lease}, 1, ${sql.raw(String(CLAIM_ID_LENGTH))}), '')`,
   dueAt: time("leaseEndsAt"),
   updatedAt: NOW,
 };

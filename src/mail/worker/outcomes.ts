@@ -3,6 +3,7 @@ import type { Platform } from "../../contracts/platform.ts";
 import { type AuditEntry, auditEntry } from "../../domain/audit.ts";
 import { isPending, type RecipientProgress } from "../../domain/queued-mail.ts";
 import type { MailRow, MailUpdate } from "../../storage/outbox.ts";
+import { latestClaim } from "../../storage/outbox-statements.ts";
 import type { Meter } from "../../telemetry/meter.ts";
 import type { Circuit } from "../circuit.ts";
 import { type Notify, notifyOutcomes } from "../events.ts";
@@ -14,8 +15,6 @@ import type { LeaseTimes } from "./leases.ts";
 import type { OutcomeRecorder } from "./outcome-recorder.ts";
 
 const log = getLogger(["sealpost", "worker"]);
-/** Characters of the ID that a claim takes over from the lease before it. */
-const LEASE_LENGTH = 36;
 
 /** The outcomes of leased messages. No function rejects. */
 export interface Outcomes {
@@ -117,8 +116,8 @@ function loseAttempts(mail: LeasedMail, date: Date): void {
 
 /** Returns the update of a message whose lease has ended, as by the next worker. It belongs to a lease that follows that one. */
 export function takeOver(row: Omit<MailRow, "content">, now: Date): MailUpdate {
-  // As a claim names it: without the lease before that one, whose attempts say nothing of it.
-  const lease = ` ${row.lease?.slice(0, LEASE_LENGTH)}`;
+  // The claim before that one says nothing about its attempts.
+  const lease = ` ${latestClaim(row.lease)}`;
   const taken = { lost: Math.max(row.lost, row.started ? 2 : 1), lease, content: "" };
   const mail = new LeasedMail({ ...row, ...taken }, { aim: "send", leaseEndsMs: 0 });
   if (mail.hasUnknownOutcome) loseAttempts(mail, now);
